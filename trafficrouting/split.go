@@ -1,0 +1,78 @@
+package trafficrouting
+
+import (
+	"context"
+
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+)
+
+// Share is the part of the traffic that one Service gets; Weight counts in the unit of the Split's total.
+type Share struct {
+	Service string
+	Weight  int32
+}
+
+// Split is a division of the traffic between the revisions of one Rollout.
+// The total is the sum of all weights and equals maxTrafficWeight of the Rollout (100 unless set).
+type Split struct {
+	Stable, Canary Share
+	// Additional are the shares of experiments.
+	Additional []Share
+	// Headers and Mirrors are the managed routes, the first with the highest precedence; none means that none may exist.
+	Headers []v1alpha1.SetHeaderRoute
+	Mirrors []v1alpha1.SetMirrorRoute
+}
+
+// Confirmation tells whether whoever programs the data plane has taken over what the routes say.
+type Confirmation string
+
+const (
+	// Confirmed means that every parent accepted the newest generation of every route.
+	Confirmed Confirmation = "Confirmed"
+	// Pending means that a parent reports a status, but not yet a good one for the newest generation.
+	Pending Confirmation = "Pending"
+	// Unreported means that no parent reports at all; the routes themselves are then the only truth.
+	Unreported Confirmation = "Unreported"
+)
+
+// Observed is what all routes of a Rollout hold at this moment, folded into one.
+type Observed struct {
+	// Lowest and Highest are the canary's weight in the rule where it is lowest and where it is highest, on the scale
+	// from 0 to the Rollout's maxTrafficWeight; they differ while routes are being changed or somebody else edits them.
+	// Highest is rounded up and Lowest down, so that neither side's demand is ever understated.
+	Lowest, Highest int32
+	// Exact is true when every managed rule holds exactly the weights that a Split with this canary weight asks for.
+	Exact bool
+	// Additional are the weights of experiments that every route holds.
+	Additional []Share
+	// Headers and Mirrors are the names of the managed routes that are fully in place, in their order of precedence.
+	Headers, Mirrors []string
+	// Extra are managed routes that exist but are incomplete, altered or not asked for.
+	Extra []string
+	// Confirmation is that of the route which is furthest behind.
+	Confirmation Confirmation
+	// Message says for people which route is not confirmed and why; empty when all are.
+	Message string
+}
+
+// Router holds a Split in some kind of route. Implementations write nothing else than what a Split says.
+type Router interface {
+	// Handles reports whether the Rollout asks for this router.
+	Handles(*v1alpha1.Rollout) bool
+	// Observe reads what the world holds, measured against want where managed routes are concerned.
+	// A missing or unusable route is an *UnusableError.
+	Observe(ctx context.Context, r *v1alpha1.Rollout, want Split) (Observed, error)
+	// Apply makes the world hold the Split. It is idempotent, writes nothing when nothing differs,
+	// and each write is conditional on what was read just before.
+	Apply(ctx context.Context, r *v1alpha1.Rollout, want Split) error
+}
+
+// UnusableError says that a route cannot carry a Split as it stands, and what to do about it. A retry does not help before somebody mends it.
+type UnusableError struct {
+	// Route is the kind and name, such as "HTTPRoute shop/web".
+	Route string
+	// Problem is a sentence for people.
+	Problem string
+}
+
+func (e *UnusableError) Error() string { return e.Route + ": " + e.Problem }
