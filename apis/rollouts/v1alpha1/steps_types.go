@@ -23,7 +23,7 @@ type RolloutAnalysis struct {
 	// +optional
 	MeasurementRetention []MeasurementRetention `json:"measurementRetention,omitempty"`
 	// +optional
-	AnalysisRunMetadata AnalysisRunMetadata `json:"analysisRunMetadata,omitempty"`
+	AnalysisRunMetadata *AnalysisRunMetadata `json:"analysisRunMetadata,omitempty"`
 }
 
 // RolloutAnalysisBackground is an analysis beside the steps.
@@ -38,8 +38,9 @@ type RolloutAnalysisBackground struct {
 type AnalysisTemplateRef struct {
 	// +optional
 	TemplateName string `json:"templateName,omitempty"`
+	// A pointer because StepHash tells an explicit false from an absent field; InCluster reads it.
 	// +optional
-	ClusterScope bool `json:"clusterScope,omitempty"`
+	ClusterScope *bool `json:"clusterScope,omitempty"`
 }
 
 // AnalysisRunMetadata is put on the AnalysisRuns that a Rollout or Experiment makes.
