@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"context"
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
