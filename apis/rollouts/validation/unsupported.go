@@ -1,0 +1,108 @@
+package validation
+
+import (
+	"maps"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+)
+
+// Unsupported names every part of a Rollout that this controller does not do yet, because a part that is silently left out could
+// release a bad version. Its paths are those of the manifest. Whoever builds a feature removes its row below.
+func Unsupported(r *v1alpha1.Rollout) field.ErrorList {
+	var errs field.ErrorList
+	for _, missing := range notBuilt {
+		for _, at := range missing.in(r) {
+			errs = append(errs, field.Forbidden(at, missing.what+" cannot be used yet; remove it"))
+		}
+	}
+	return errs
+}
+
+// finder lists the places of a Rollout that use a feature.
+type finder func(*v1alpha1.Rollout) []*field.Path
+
+var notBuilt = []struct {
+	what string
+	in   finder
+}{
+	{"a blue-green release", func(r *v1alpha1.Rollout) []*field.Path {
+		return when(r.Spec.Strategy.BlueGreen != nil, "spec", "strategy", "blueGreen")
+	}},
+	{"a pod template taken from another workload", func(r *v1alpha1.Rollout) []*field.Path {
+		return when(r.Spec.WorkloadRef != nil, "spec", "workloadRef")
+	}},
+	{"a step of the kind experiment", steps("experiment", func(s v1alpha1.CanaryStep) bool { return s.Experiment != nil })},
+	{"a step of the kind setHeaderRoute", steps("setHeaderRoute", func(s v1alpha1.CanaryStep) bool { return s.SetHeaderRoute != nil })},
+	{"a step of the kind setMirrorRoute", steps("setMirrorRoute", func(s v1alpha1.CanaryStep) bool { return s.SetMirrorRoute != nil })},
+	{"a step of the kind plugin", steps("plugin", func(s v1alpha1.CanaryStep) bool { return s.Plugin != nil })},
+	{"a stable revision that shrinks as traffic leaves it", canary("dynamicStableScale", func(c v1alpha1.CanaryStrategy) bool { return c.DynamicStableScale })},
+	{"a pair of Services that swap roles", canary("pingPong", func(c v1alpha1.CanaryStrategy) bool { return c.PingPong != nil })},
+	{"anti-affinity between revisions", canary("antiAffinity", func(c v1alpha1.CanaryStrategy) bool { return c.AntiAffinity != nil })},
+	{"metadata for canary pods", canary("canaryMetadata", func(c v1alpha1.CanaryStrategy) bool { return c.CanaryMetadata != nil })},
+	{"metadata for stable pods", canary("stableMetadata", func(c v1alpha1.CanaryStrategy) bool { return c.StableMetadata != nil })},
+	{"the router istio", router("istio")},
+	{"the router nginx", router("nginx")},
+	{"the router alb", router("alb")},
+	{"the router smi", router("smi")},
+	{"the router ambassador", router("ambassador")},
+	{"the router appMesh", router("appMesh")},
+	{"the router traefik", router("traefik")},
+	{"the router apisix", router("apisix")},
+	{"a router plugin other than " + v1alpha1.PluginGatewayAPI, foreignPlugins},
+	{"traffic routing without a router", func(r *v1alpha1.Rollout) []*field.Path {
+		return when(v1alpha1.HasRouter(r) && !uses(r.Spec.Strategy.Canary.TrafficRouting, allRouters...), "spec", "strategy", "canary", "trafficRouting")
+	}},
+}
+
+var allRouters = []string{"gatewayAPI", "plugins", "istio", "nginx", "alb", "smi", "ambassador", "appMesh", "traefik", "apisix"}
+
+func when(used bool, root string, path ...string) []*field.Path {
+	if !used {
+		return nil
+	}
+	return []*field.Path{field.NewPath(root, path...)}
+}
+
+func canary(name string, used func(v1alpha1.CanaryStrategy) bool) finder {
+	return func(r *v1alpha1.Rollout) []*field.Path {
+		c := r.Spec.Strategy.Canary
+		return when(c != nil && used(*c), "spec", "strategy", "canary", name)
+	}
+}
+
+func router(name string) finder {
+	return func(r *v1alpha1.Rollout) []*field.Path {
+		return when(v1alpha1.HasRouter(r) && uses(r.Spec.Strategy.Canary.TrafficRouting, name), "spec", "strategy", "canary", "trafficRouting", name)
+	}
+}
+
+func steps(name string, used func(v1alpha1.CanaryStep) bool) finder {
+	return func(r *v1alpha1.Rollout) []*field.Path {
+		if r.Spec.Strategy.Canary == nil {
+			return nil
+		}
+		var found []*field.Path
+		for i, s := range r.Spec.Strategy.Canary.Steps {
+			if used(s) {
+				found = append(found, field.NewPath("spec", "strategy", "canary", "steps").Index(i).Child(name))
+			}
+		}
+		return found
+	}
+}
+
+func foreignPlugins(r *v1alpha1.Rollout) []*field.Path {
+	if !v1alpha1.HasRouter(r) {
+		return nil
+	}
+	var found []*field.Path
+	for _, name := range slices.Sorted(maps.Keys(r.Spec.Strategy.Canary.TrafficRouting.Plugins)) {
+		if name != v1alpha1.PluginGatewayAPI {
+			found = append(found, field.NewPath("spec", "strategy", "canary", "trafficRouting", "plugins").Key(name))
+		}
+	}
+	return found
+}
