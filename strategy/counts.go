@@ -1,0 +1,144 @@
+package strategy
+
+import "github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+
+// counts are the numbers that the replica arithmetic of one pass works on.
+// The formulas are those of section 1.4 of the wire contract; existing Rollouts must not change size when the controller does.
+type counts struct {
+	replicas, surge, unavailable int32
+	weight, max                  int32 // the canary's weight and the weight that means everything
+	// fresh is true when the new revision is the stable one or there is no stable one.
+	fresh bool
+	// lone is true when there is no ReplicaSet besides the new one that counts as stable.
+	newSpec, newAvailable       int32
+	stableSpec, stableAvailable int32
+	otherSpec, otherAvailable   int32
+}
+
+// basicPair splits the replicas between canary and stable so that the share of pods comes closest to the weight.
+func basicPair(c counts) (canary, stable int32) {
+	r := c.replicas
+	if r == 0 {
+		return 0, 0
+	}
+	r64, w, m := int64(r), int64(c.weight), int64(c.max)
+	low, high := int32(r64*w/m), int32((r64*w+m-1)/m)
+	mayBeEmpty := c.weight == 0 || c.weight == c.max || r == 1 && c.surge == 0
+	canary, total, best := int32(0), int32(0), int64(-1)
+	consider := func(n, of int32) {
+		// |n*max/of - weight| compared through |n*max - weight*of|/of without fractions of equal size being told apart
+		diff := int64(n)*m - w*int64(of)
+		if diff < 0 {
+			diff = -diff
+		}
+		if best < 0 || diff*int64(total) < best*int64(of) {
+			canary, total, best = n, of, diff
+		}
+	}
+	half := func(of int64) bool { return of*w%m*2 == m }
+	if high < r || mayBeEmpty {
+		consider(high, r)
+	}
+	if !half(r64) && (low > 0 || mayBeEmpty) {
+		consider(low, r)
+	}
+	if c.surge > 0 {
+		consider(high, r+1)
+		if !half(r64+1) && (low > 0 || mayBeEmpty) {
+			consider(low, r+1)
+		}
+	}
+	return canary, total - canary
+}
+
+// basicStep is what one pass may change towards basicPair within maxSurge and maxUnavailable: first up, then down by what is available.
+func basicStep(c counts) (canary, stable int32) {
+	wantNew, wantStable := basicPair(c)
+	if c.fresh {
+		wantNew, wantStable = c.replicas, 0
+	}
+	canary, stable = c.newSpec, c.stableSpec
+	room := c.replicas + c.surge - (c.newSpec + c.stableSpec + c.otherSpec)
+	if !c.fresh && stable < wantStable && room > 0 {
+		stable = min(wantStable, stable+room)
+		room -= stable - c.stableSpec
+	}
+	if canary < wantNew && room > 0 {
+		canary = min(wantNew, canary+room)
+	}
+	if c.otherSpec > 0 {
+		return canary, stable
+	}
+	return basicDrain(c, wantNew, wantStable, canary, stable)
+}
+
+func basicDrain(c counts, wantNew, wantStable, canary, stable int32) (int32, int32) {
+	floor := c.replicas - c.unavailable
+	rising := wantNew >= c.newSpec
+	counted := min(c.newSpec, c.newAvailable) + c.stableSpec
+	if !rising {
+		counted = c.newSpec + min(c.stableSpec, c.stableAvailable)
+	}
+	if counted <= floor {
+		return canary, stable
+	}
+	budget := counted - floor
+	if rising {
+		if !c.fresh && c.stableSpec > wantStable {
+			stable = max(wantStable, c.stableSpec-budget)
+		}
+		canary, stable = clampToSurge(c, floor, canary, c.newAvailable, stable, c.stableAvailable)
+		return canary, stable
+	}
+	if c.newSpec > wantNew {
+		canary = max(wantNew, c.newSpec-budget)
+	}
+	stable, canary = clampToSurge(c, floor, stable, c.stableAvailable, canary, c.newAvailable)
+	return canary, stable
+}
+
+// clampToSurge keeps both sides within replicas+surge: the kept side gives way first, but never below what availability asks for.
+func clampToSurge(c counts, floor, kept, keptAvailable, drained, drainedAvailable int32) (int32, int32) {
+	limit := c.replicas + c.surge
+	kept -= max(0, kept+drained-limit)
+	missing := floor - (min(drainedAvailable, drained) + min(keptAvailable, kept))
+	kept += min(max(0, keptAvailable-kept), max(0, missing))
+	drained -= max(0, kept+drained-limit)
+	return kept, drained
+}
+
+// routedCanary is the number of canary pods behind a router: a fixed one where a step says so, else the weight's share rounded up.
+func routedCanary(r *v1alpha1.Rollout, weight int32, fixed *int32, raiseFixed bool) int32 {
+	if fixed != nil {
+		if raiseFixed {
+			return leastPods(r, *fixed)
+		}
+		return *fixed
+	}
+	return leastPods(r, shareUp(v1alpha1.Replicas(r), weight, v1alpha1.MaxTrafficWeight(r)))
+}
+
+// leastPods raises a count that is not zero to minPodsPerReplicaSet, which itself is capped at spec.replicas.
+func leastPods(r *v1alpha1.Rollout, n int32) int32 {
+	canary := r.Spec.Strategy.Canary
+	if n == 0 || canary == nil || canary.MinPodsPerReplicaSet == nil {
+		return n
+	}
+	return max(n, min(*canary.MinPodsPerReplicaSet, v1alpha1.Replicas(r)))
+}
+
+// shareUp is n*weight/max rounded up, in 64 bits, so that no weight or count overflows.
+func shareUp(n, weight, max int32) int32 {
+	if max <= 0 {
+		return 0
+	}
+	return int32((int64(n)*int64(weight) + int64(max) - 1) / int64(max))
+}
+
+// shareDown is n*weight/max rounded down.
+func shareDown(n, weight, max int32) int32 {
+	if max <= 0 {
+		return 0
+	}
+	return int32(int64(n) * int64(weight) / int64(max))
+}

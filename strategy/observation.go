@@ -1,0 +1,112 @@
+package strategy
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/sluice-delivery/sluice/analysis"
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/trafficrouting"
+)
+
+// Observation is everything that a decision rests on, gathered once by whoever calls Decide and never changed by it.
+type Observation struct {
+	Now time.Time
+	// Rollout is the object as it was read; its status serves as memory and as the mailbox of clients' commands.
+	Rollout *v1alpha1.Rollout
+	// Invalid says what is wrong with the spec or with an object that it names; with it set nothing advances,
+	// but what is running goes on being scaled, aborted and routed.
+	Invalid string
+	// Current is the hash of the revision that the spec asks for, whether or not its ReplicaSet exists.
+	// With an invalid spec it is the revision that was current last.
+	Current string
+	// Revisions are the ReplicaSets of the Rollout, newest revision first.
+	Revisions []Revision
+	// Stable and Canary are the Services that the strategy names; zero where it names none.
+	Stable, Canary Service
+	// Routed is true when the Rollout divides its traffic through routes; Traffic is then what they hold.
+	Routed  bool
+	Traffic trafficrouting.Observed
+	// TrafficError says why the routes could not be read or used; nothing that needs them happens meanwhile.
+	TrafficError string
+	// Runs are the AnalysisRuns of the Rollout, oldest first.
+	Runs []v1alpha1.AnalysisRun
+	// Library holds the templates that the strategy names.
+	Library analysis.Library
+	// Pods are observed only while a restart is under way, oldest first.
+	Pods []Pod
+	// InstanceID is copied onto the runs; empty for none.
+	InstanceID string
+}
+
+// Revision is one ReplicaSet of a Rollout.
+type Revision struct {
+	// Name of the ReplicaSet, and the value of its pod-template-hash label.
+	Name, Hash string
+	// Number is the revision annotation; 0 if absent. History lists the earlier numbers.
+	Number  int64
+	History string
+	Created time.Time
+	// Spec is spec.replicas; Replicas, Ready and Available are those of the status.
+	Spec, Replicas, Ready, Available int32
+	// MinReadySeconds is that of the ReplicaSet.
+	MinReadySeconds int32
+	// Desired is the desired-replicas annotation; -1 if absent.
+	Desired int32
+	// Deadline is the scale-down deadline; nil if there is none.
+	Deadline *time.Time
+	// Failure is the ReplicaFailure condition's message; empty if there is none.
+	Failure string
+	// Deleting is true once the ReplicaSet carries a deletion timestamp.
+	Deleting bool
+}
+
+// Service is a Service whose selector the Rollout switches.
+type Service struct {
+	Name string
+	// Exists is false when the Service was not found.
+	Exists bool
+	// Hash is the pod-template-hash that its selector asks for; empty when it selects pods of every revision.
+	Hash string
+	// Managed is true when the Service is marked as this Rollout's.
+	Managed bool
+}
+
+// Pod is a pod as a restart needs it.
+type Pod struct {
+	Name, Hash string
+	Created    time.Time
+	Available  bool
+	Deleting   bool
+}
+
+// Note is a decision in words: it becomes the event, the log line and the line of a golden story.
+type Note struct {
+	// Type is Normal or Warning.
+	Type string
+	// Reason is one of the wire contract's event reasons.
+	Reason  string
+	Message string
+}
+
+func normal(reason, message string) Note {
+	return Note{Type: corev1.EventTypeNormal, Reason: reason, Message: message}
+}
+
+func warning(reason, message string) Note {
+	return Note{Type: corev1.EventTypeWarning, Reason: reason, Message: message}
+}
+
+// revision finds a revision by its hash; nil if there is none.
+func (o *Observation) revision(hash string) *Revision {
+	if hash == "" {
+		return nil
+	}
+	for i := range o.Revisions {
+		if o.Revisions[i].Hash == hash {
+			return &o.Revisions[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,237 @@
+package strategy
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/utils/ptr"
+
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+)
+
+// position is where a rollout stands: the status as it is after the commands, verdicts and completed steps of this pass.
+type position struct {
+	status   v1alpha1.RolloutStatus
+	rollout  *v1alpha1.Rollout
+	steps    []v1alpha1.CanaryStep
+	replicas int32
+
+	current, stable *Revision // nil while there is no such ReplicaSet
+	// number is the revision number of the current revision.
+	number int64
+	// fresh: nothing serves yet that could be compared with; everything goes to the new revision.
+	fresh bool
+	// returning: the spec went back to the stable revision or to one inside the rollback window, so steps are skipped.
+	returning bool
+	// resumed: a client cleared the pause, which completes the step that paused.
+	resumed bool
+	// retried and restarted: steps begin again in this pass, after an abort or for a new revision.
+	retried, restarted bool
+	// timedOut: the progress deadline has passed.
+	timedOut bool
+	// abortCause is appended to the message of an abort that the controller itself decided.
+	abortCause string
+	// promotedNow: the new revision became the stable one in this pass.
+	promotedNow bool
+	// wasPaused: there was a pause before this pass.
+	wasPaused bool
+
+	runs  runs
+	notes []Note
+	after time.Duration
+}
+
+// advance reads the mailbox, the verdicts and the world, and moves on as far as what was observed allows.
+func advance(o *Observation) *position {
+	p := newPosition(o)
+	p.identify(o)
+	p.readMail(o)
+	p.runs = sortRuns(o, p)
+	p.hearVerdicts(o)
+	p.meetDeadline(o)
+	p.walk(o)
+	p.promote(o)
+	return p
+}
+
+func newPosition(o *Observation) *position {
+	p := &position{
+		rollout:  o.Rollout,
+		status:   *o.Rollout.Status.DeepCopy(),
+		replicas: v1alpha1.Replicas(o.Rollout),
+		current:  o.revision(o.Current),
+	}
+	if c := o.Rollout.Spec.Strategy.Canary; c != nil {
+		p.steps = c.Steps
+	}
+	p.wasPaused = len(p.status.PauseConditions) > 0
+	p.resumed = p.status.ControllerPause && !p.wasPaused
+	return p
+}
+
+// identify notices a new revision or new steps, after which everything that was remembered of the old ones is void.
+func (p *position) identify(o *Observation) {
+	s := &p.status
+	p.number = revisionNumber(o, p.current)
+	hash := v1alpha1.StepHash(o.Rollout)
+	newRevision := s.CurrentPodHash != o.Current
+	if o.Invalid == "" && (newRevision || s.CurrentStepHash != hash) {
+		p.restart(o)
+		s.CurrentPodHash, s.CurrentStepHash = o.Current, hash
+		s.RestartedAt = o.Rollout.Spec.RestartAt
+	}
+	p.stable = o.revision(s.StableRS)
+	p.fresh = p.stable == nil || p.stable.Deleting
+	if p.fresh {
+		p.stable = nil
+	}
+	p.returning = !p.fresh && (p.isStable() || insideRollbackWindow(o, p))
+	if p.restarted && newRevision {
+		if s.StableRS != o.Current {
+			p.note(normal(v1alpha1.ReasonRolloutNotCompleted,
+				fmt.Sprintf("Rollout not completed, started update to revision %d (%s)", p.number, o.Current)))
+		}
+		if p.returning && len(p.steps) > 0 {
+			p.note(normal(v1alpha1.ReasonSkipSteps, "Rollback to stable ReplicaSets"))
+		}
+	}
+	if p.fresh || p.returning || s.PromoteFull {
+		p.jumpToEnd()
+	}
+	p.clampIndex()
+}
+
+func (p *position) restart(o *Observation) {
+	s := &p.status
+	p.restarted = true
+	s.Abort, s.AbortedAt, s.PromoteFull = false, nil, false
+	s.PauseConditions, s.ControllerPause = nil, false
+	s.Canary.CurrentStepAnalysisRunStatus, s.Canary.CurrentBackgroundAnalysisRunStatus = nil, nil
+	s.Canary.CurrentExperiment, s.Canary.StepPluginStatuses = "", nil
+	s.CurrentStepIndex = nil
+	if len(p.steps) > 0 {
+		s.CurrentStepIndex = ptr.To[int32](0)
+	}
+	p.resumed, p.wasPaused = false, false
+	s.Duration = &v1alpha1.RolloutDuration{RolloutStartedAt: ptr.To(o.clock())}
+}
+
+// readMail obeys what clients wrote into the status: abort, retry and full promotion.
+func (p *position) readMail(o *Observation) {
+	s := &p.status
+	switch {
+	case p.done() || p.fresh:
+		// There is nothing to turn back from, or nothing to turn back to.
+		s.Abort, s.AbortedAt, s.PromoteFull = false, nil, false
+	case s.PromoteFull && (!s.Abort || s.AbortedAt != nil):
+		s.Abort, s.AbortedAt = false, nil
+		p.jumpToEnd()
+	case s.Abort && s.AbortedAt == nil:
+		p.abort(o, "")
+	case !s.Abort && s.AbortedAt != nil:
+		p.retried = true
+		p.restart(o)
+		p.restarted = false
+	}
+}
+
+// abort turns back: no step is valid any more, and the traffic returns to the stable revision.
+func (p *position) abort(o *Observation, cause string) {
+	s := &p.status
+	s.Abort, s.AbortedAt, s.PromoteFull = true, ptr.To(o.clock()), false
+	s.PauseConditions, s.ControllerPause = nil, false
+	if s.CurrentStepIndex != nil {
+		s.CurrentStepIndex = ptr.To[int32](0)
+	}
+	p.abortCause = cause
+	p.note(warning(v1alpha1.ReasonRolloutAborted, p.abortMessage()))
+}
+
+func (p *position) abortMessage() string {
+	message := fmt.Sprintf("Rollout aborted update to revision %d", p.number)
+	if p.abortCause != "" {
+		message += ": " + p.abortCause
+	}
+	return message
+}
+
+// jumpToEnd skips every step that remains.
+func (p *position) jumpToEnd() {
+	s := &p.status
+	if len(p.steps) > 0 {
+		s.CurrentStepIndex = ptr.To(int32(len(p.steps)))
+	}
+	s.PauseConditions, s.ControllerPause = nil, false
+}
+
+// clampIndex keeps an index that a client wrote, or that an edit of the steps left behind, inside the steps.
+func (p *position) clampIndex() {
+	s := &p.status
+	if len(p.steps) == 0 {
+		s.CurrentStepIndex = nil
+		return
+	}
+	s.CurrentStepIndex = ptr.To(min(max(ptr.Deref(s.CurrentStepIndex, 0), 0), int32(len(p.steps))))
+}
+
+// index is the current step; equal to the number of steps at the end.
+func (p *position) index() int32 { return ptr.Deref(p.status.CurrentStepIndex, 0) }
+
+func (p *position) atEnd() bool { return p.index() >= int32(len(p.steps)) }
+
+// isStable reports whether the revision that the spec asks for is the one that was promoted last.
+func (p *position) isStable() bool { return p.status.CurrentPodHash == p.status.StableRS }
+
+// done reports whether there is no update under way.
+func (p *position) done() bool { return !p.fresh && p.isStable() }
+
+// skipping reports whether steps, pauses and verdicts do not count in this update.
+func (p *position) skipping() bool { return p.fresh || p.returning || p.status.PromoteFull }
+
+// held reports whether nothing may advance: the user paused, or the spec cannot be read.
+func (p *position) held(o *Observation) bool { return o.Rollout.Spec.Paused || o.Invalid != "" }
+
+func (p *position) note(n Note) { p.notes = append(p.notes, n) }
+
+// look asks for another pass after d, unless an earlier one is due anyway.
+func (p *position) look(d time.Duration) {
+	if d > 0 && (p.after == 0 || d < p.after) {
+		p.after = d
+	}
+}
+
+// revisionNumber is the number of the current revision: its own if it is the newest, else one more than the highest.
+func revisionNumber(o *Observation, current *Revision) int64 {
+	var highest int64
+	for _, r := range o.Revisions {
+		highest = max(highest, r.Number)
+	}
+	if current != nil && current.Number == highest && highest > 0 {
+		return highest
+	}
+	if o.Invalid != "" {
+		return highest
+	}
+	return highest + 1
+}
+
+// insideRollbackWindow reports whether the spec went back to a revision that is older than the stable one with fewer than
+// rollbackWindow.revisions ReplicaSets created between the two.
+func insideRollbackWindow(o *Observation, p *position) bool {
+	window := o.Rollout.Spec.RollbackWindow
+	if window == nil || p.current == nil || p.stable == nil || !p.current.Created.Before(p.stable.Created) {
+		return false
+	}
+	between := int32(0)
+	for _, r := range o.Revisions {
+		if r.Created.After(p.current.Created) && r.Created.Before(p.stable.Created) {
+			between++
+		}
+	}
+	return between < window.Revisions
+}
+
+func hasPause(s *v1alpha1.RolloutStatus, reason v1alpha1.PauseReason) bool {
+	return slices.ContainsFunc(s.PauseConditions, func(c v1alpha1.PauseCondition) bool { return c.Reason == reason })
+}

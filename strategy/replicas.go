@@ -1,0 +1,348 @@
+package strategy
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"k8s.io/utils/ptr"
+
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/trafficrouting"
+)
+
+// sizes are the wanted pods of the new and the stable revision; Stable means nothing while both are the same or there is none.
+type sizes struct {
+	New, Stable int32
+}
+
+// wantedSizes applies the wire contract's arithmetic for the strategy in force.
+func wantedSizes(o *Observation, p *position) sizes {
+	if o.Routed {
+		return routedSizes(o, p)
+	}
+	c := basicCounts(o, p)
+	canary, stable := basicStep(c)
+	return sizes{New: canary, Stable: stable}
+}
+
+func routedSizes(o *Observation, p *position) sizes {
+	weight, fixed := scaleWeight(o, p)
+	if p.status.Abort && v1alpha1.KeepsAborted(o.Rollout) && p.current != nil && fixedScale(o, p) == nil {
+		return sizes{New: p.current.Spec, Stable: p.replicas}
+	}
+	return sizes{New: routedCanary(o.Rollout, weight, fixed, false), Stable: p.replicas}
+}
+
+func basicCounts(o *Observation, p *position) counts {
+	weight, _ := scaleWeight(o, p)
+	c := counts{
+		replicas: p.replicas, surge: v1alpha1.MaxSurge(o.Rollout), unavailable: v1alpha1.MaxUnavailable(o.Rollout),
+		weight: weight, max: v1alpha1.MaxTrafficWeight(o.Rollout), fresh: p.fresh || p.done(),
+	}
+	for _, r := range o.Revisions {
+		switch {
+		case p.current != nil && r.Hash == p.current.Hash:
+			c.newSpec, c.newAvailable = r.Spec, r.Available
+		case p.stable != nil && r.Hash == p.stable.Hash:
+			c.stableSpec, c.stableAvailable = r.Spec, r.Available
+		default:
+			c.otherSpec, c.otherAvailable = c.otherSpec+r.Spec, c.otherAvailable+r.Available
+		}
+	}
+	return c
+}
+
+// enough reports whether so many pods of the current revision are there and available, or as many of them as replicaProgressThreshold asks for.
+func enough(o *Observation, p *position, wanted int32) bool {
+	if p.current == nil {
+		return wanted == 0
+	}
+	available := p.current.Available
+	if c := o.Rollout.Spec.Strategy.Canary; c != nil && c.ReplicaProgressThreshold != nil && c.ReplicaProgressThreshold.Value >= 0 {
+		t := c.ReplicaProgressThreshold
+		if t.Type == v1alpha1.ProgressThresholdPods {
+			return available >= t.Value
+		}
+		return wanted == 0 || int64(available)*100 >= int64(t.Value)*int64(wanted)
+	}
+	return available >= wanted
+}
+
+// atDesired reports whether the pods that the current step asks for are there, so that the step may complete or its weight be set.
+func atDesired(o *Observation, p *position) bool {
+	if p.current == nil || p.stable == nil {
+		return false
+	}
+	weight, fixed := scaleWeight(o, p)
+	if o.Routed {
+		canary := routedCanary(o.Rollout, weight, fixed, false)
+		return canaryReached(o, p, canary) && p.stable.Spec == p.replicas && p.stable.Replicas == p.replicas
+	}
+	c := basicCounts(o, p)
+	canary, stable := basicPair(c)
+	return canaryReached(o, p, canary) && p.stable.Spec == stable && p.stable.Replicas == stable && c.otherAvailable == 0
+}
+
+func canaryReached(o *Observation, p *position, wanted int32) bool {
+	if c := o.Rollout.Spec.Strategy.Canary; c != nil && c.ReplicaProgressThreshold != nil && c.ReplicaProgressThreshold.Value >= 0 {
+		return enough(o, p, wanted)
+	}
+	return p.current.Spec == wanted && p.current.Available == wanted
+}
+
+// planReplicas creates, scales and annotates ReplicaSets.
+func planReplicas(o *Observation, p *position, plan *Plan) {
+	want := wantedSizes(o, p)
+	moved := false
+	if p.stable != nil && !p.done() {
+		moved = planKept(o, p, plan, p.stable, want.Stable) || moved
+	}
+	if p.current == nil {
+		if o.Invalid == "" {
+			planCreate(o, p, plan, want.New)
+		}
+		moved = true
+	} else {
+		moved = planKept(o, p, plan, p.current, want.New) || moved
+	}
+	planOthers(o, p, plan, moved)
+	planPrune(o, p, plan)
+}
+
+func planCreate(o *Observation, p *position, plan *Plan, size int32) {
+	name := o.Rollout.Name + "-" + o.Current
+	created := fmt.Sprintf("Created ReplicaSet %s (revision %d)", name, p.number)
+	plan.Scale = append(plan.Scale, ReplicaSetIntent{
+		Name: name, Hash: o.Current, Create: true, Replicas: ptr.To(size), Revision: p.number,
+		Desired: ptr.To(p.replicas), MinReadySeconds: ptr.To(o.Rollout.Spec.MinReadySeconds),
+		Why: []Note{normal(v1alpha1.ReasonNewReplicaSetCreated, created)},
+	})
+}
+
+// planKept brings the new or the stable revision to its size; it reports whether the size changes.
+func planKept(o *Observation, p *position, plan *Plan, r *Revision, size int32) bool {
+	intent := ReplicaSetIntent{Name: r.Name, Hash: r.Hash, From: r.Spec}
+	isNew := r.Hash == p.status.CurrentPodHash
+	aborted := isNew && p.status.Abort && !p.done()
+	deadline := ""
+	if aborted && o.Routed {
+		size, deadline = abortedSize(o, p, r, size)
+	}
+	if size < r.Spec {
+		size = min(r.Spec, max(size, o.needed(p, r)))
+	}
+	if size != r.Spec {
+		intent.resize(r, size, p.replicas)
+	}
+	if size == 0 && size != r.Spec {
+		deadline = ""
+	}
+	intent.redate(r, deadline)
+	if isNew && o.Invalid == "" && r.Number != p.number {
+		intent.Revision, intent.History = p.number, historyOf(r)
+	}
+	if isNew && o.Invalid == "" && r.MinReadySeconds != o.Rollout.Spec.MinReadySeconds {
+		intent.MinReadySeconds = ptr.To(o.Rollout.Spec.MinReadySeconds)
+	}
+	if r.Spec == size && r.Desired != p.replicas && size > 0 {
+		intent.Desired = ptr.To(p.replicas)
+	}
+	plan.scale(intent)
+	return size != r.Spec
+}
+
+// abortedSize keeps the pods of an aborted revision until its deadline, which starts to run once the stable revision serves everything again.
+func abortedSize(o *Observation, p *position, r *Revision, size int32) (int32, string) {
+	if v1alpha1.KeepsAborted(o.Rollout) || r.Spec == 0 {
+		return size, ""
+	}
+	if r.Deadline != nil {
+		if !o.Now.Before(*r.Deadline) {
+			return 0, ""
+		}
+		p.look(r.Deadline.Sub(o.Now))
+		return r.Spec, dateText(*r.Deadline)
+	}
+	if p.stable == nil || p.stable.Available < p.replicas || o.carriesWeight(p, r) {
+		return r.Spec, ""
+	}
+	delay, _ := v1alpha1.AbortScaleDownDelaySeconds(o.Rollout)
+	deadline := o.Now.Add(time.Duration(delay) * time.Second)
+	p.look(deadline.Sub(o.Now))
+	return r.Spec, dateText(deadline)
+}
+
+// planOthers scales down revisions that are neither new nor stable, once nothing needs them any more.
+func planOthers(o *Observation, p *position, plan *Plan, moved bool) {
+	budget := -(p.replicas - v1alpha1.MaxUnavailable(o.Rollout))
+	for _, r := range o.Revisions {
+		budget += r.Available
+	}
+	kept := int32(0)
+	for i := range o.Revisions {
+		r := &o.Revisions[i]
+		if r.Deleting || p.current != nil && r.Hash == p.current.Hash || p.stable != nil && r.Hash == p.stable.Hash {
+			continue
+		}
+		intent := ReplicaSetIntent{Name: r.Name, Hash: r.Hash, From: r.Spec}
+		size, deadline := r.Spec, ""
+		if o.Routed {
+			size, deadline = o.otherRouted(p, r, &kept, budget)
+		} else if !moved {
+			size = max(otherBasic(r, &budget), o.needed(p, r))
+		}
+		if size != r.Spec {
+			intent.resize(r, size, p.replicas)
+			budget -= min(r.Available, r.Spec-size)
+		}
+		intent.redate(r, deadline)
+		plan.scale(intent)
+	}
+}
+
+// otherBasic first takes the pods of an old revision that are not available, then the available ones that the budget spares.
+func otherBasic(r *Revision, budget *int32) int32 {
+	size := min(r.Spec, r.Available)
+	if *budget > 0 {
+		size -= min(size, *budget)
+	}
+	return size
+}
+
+// otherRouted keeps an old revision while a Service points at it, then for its scale-down delay; one that an update superseded goes at once.
+func (o *Observation) otherRouted(p *position, r *Revision, kept *int32, budget int32) (size int32, deadline string) {
+	if r.Spec == 0 {
+		return 0, ""
+	}
+	if o.referenced(r) || budget <= 0 || o.TrafficError != "" || o.unconfirmed() {
+		return r.Spec, dateOf(r)
+	}
+	if !p.done() && r.Deadline == nil {
+		return 0, ""
+	}
+	delay := v1alpha1.ScaleDownDelaySeconds(o.Rollout)
+	*kept++
+	switch {
+	case delay <= 0 || *kept > v1alpha1.ScaleDownDelayRevisionLimit(o.Rollout):
+		return 0, ""
+	case r.Deadline == nil:
+		end := o.Now.Add(time.Duration(delay) * time.Second)
+		p.look(end.Sub(o.Now))
+		return r.Spec, dateText(end)
+	case !o.Now.Before(*r.Deadline):
+		return 0, ""
+	}
+	p.look(r.Deadline.Sub(o.Now))
+	return r.Spec, dateText(*r.Deadline)
+}
+
+// referenced reports whether a Service of the Rollout may send requests to a revision.
+func (o *Observation) referenced(r *Revision) bool {
+	for _, s := range []Service{o.Stable, o.Canary} {
+		if s.Exists && (s.Hash == r.Hash || s.Hash == "" && o.Routed) {
+			return true
+		}
+	}
+	return false
+}
+
+// unconfirmed reports whether the data plane may still hold something else than the routes say.
+func (o *Observation) unconfirmed() bool {
+	return o.Routed && o.Traffic.Confirmation == trafficrouting.Pending
+}
+
+// carriesWeight reports whether requests may still be sent to a revision through a Service with weight.
+func (o *Observation) carriesWeight(p *position, r *Revision) bool {
+	return o.needed(p, r) > 0
+}
+
+// needed is how many pods of a revision the routes, as they were seen, can demand: below it no revision shrinks.
+// A fixed canary scale is the user's own word on what is enough.
+func (o *Observation) needed(p *position, r *Revision) int32 {
+	if !o.referenced(r) {
+		return 0
+	}
+	if !o.Routed {
+		// Whoever asks the Service itself must find somebody, unless maxUnavailable allows that nobody is there.
+		return max(0, min(1, r.Spec, p.replicas-v1alpha1.MaxUnavailable(o.Rollout)))
+	}
+	if o.TrafficError != "" || o.unconfirmed() {
+		return r.Spec
+	}
+	full := v1alpha1.MaxTrafficWeight(o.Rollout)
+	canary, stable := shareUp(p.replicas, o.Traffic.Highest, full), shareUp(p.replicas, full-o.Traffic.Lowest, full)
+	if s := fixedScale(o, p); s != nil && r.Hash == p.status.CurrentPodHash {
+		if weight, fixed := scaleWeight(o, p); fixed != nil {
+			canary = min(canary, *fixed)
+		} else {
+			canary = min(canary, shareUp(p.replicas, weight, full))
+		}
+	}
+	need := int32(0)
+	if s := o.Canary; s.Exists && (s.Hash == r.Hash || s.Hash == "") {
+		need += canary
+	}
+	if s := o.Stable; s.Exists && (s.Hash == r.Hash || s.Hash == "") {
+		need += stable
+	}
+	return need
+}
+
+// planPrune deletes the oldest ReplicaSets without pods beyond revisionHistoryLimit.
+func planPrune(o *Observation, p *position, plan *Plan) {
+	left := v1alpha1.RevisionHistoryLimit(o.Rollout)
+	for _, r := range o.Revisions { // newest first
+		if r.Deleting || r.Spec > 0 || r.Replicas > 0 || o.referenced(&r) ||
+			r.Hash == p.status.CurrentPodHash || r.Hash == p.status.StableRS || r.Hash == o.Current {
+			continue
+		}
+		if left--; left < 0 {
+			plan.Prune = append(plan.Prune, r.Name)
+		}
+	}
+}
+
+func (i *ReplicaSetIntent) resize(r *Revision, size, replicas int32) {
+	i.Replicas = ptr.To(size)
+	if r.Desired != replicas {
+		i.Desired = ptr.To(replicas)
+	}
+	direction := "up"
+	if size < r.Spec {
+		direction = "down"
+	}
+	i.Why = append(i.Why, normal(v1alpha1.ReasonScalingReplicaSet,
+		fmt.Sprintf("Scaled %s ReplicaSet %s (revision %d) from %d to %d", direction, r.Name, r.Number, r.Spec, size)))
+}
+
+// redate sets or removes the scale-down deadline where it differs.
+func (i *ReplicaSetIntent) redate(r *Revision, deadline string) {
+	if deadline != dateOf(r) {
+		i.Deadline = ptr.To(deadline)
+	}
+}
+
+func (plan *Plan) scale(i ReplicaSetIntent) {
+	if i.Replicas != nil || i.Deadline != nil || i.Desired != nil || i.Revision != 0 || i.MinReadySeconds != nil {
+		plan.Scale = append(plan.Scale, i)
+	}
+}
+
+func dateText(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func dateOf(r *Revision) string {
+	if r.Deadline == nil {
+		return ""
+	}
+	return dateText(*r.Deadline)
+}
+
+// historyOf appends the number that a revision had to the list of those that it had before.
+func historyOf(r *Revision) string {
+	if r.Number == 0 {
+		return r.History
+	}
+	return strings.TrimPrefix(r.History+","+strconv.FormatInt(r.Number, 10), ",")
+}

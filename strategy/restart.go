@@ -1,0 +1,71 @@
+package strategy
+
+import (
+	"time"
+
+	"k8s.io/utils/ptr"
+
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+)
+
+// restartPace is how long after an eviction the remaining pods are looked at again, if nothing else wakes the Rollout.
+const restartPace = 30 * time.Second
+
+// Restarting reports whether pods have to be observed because a restart is due or was just asked for.
+func Restarting(r *v1alpha1.Rollout, now time.Time) bool {
+	at := r.Spec.RestartAt
+	return at != nil && !at.Equal(r.Status.RestartedAt) && now.After(at.Time)
+}
+
+// planRestart evicts pods that are older than spec.restartAt, as many at a time as may be missing.
+func planRestart(o *Observation, p *position, plan *Plan) {
+	at := o.Rollout.Spec.RestartAt
+	if at == nil || at.Equal(p.status.RestartedAt) {
+		return
+	}
+	if !o.Now.After(at.Time) {
+		p.look(at.Sub(o.Now) + 1)
+		return
+	}
+	var available, wanted, spec int32
+	for _, r := range o.Revisions {
+		available, spec = available+r.Available, spec+r.Spec
+	}
+	wanted = max(p.replicas, spec) - max(v1alpha1.MaxUnavailable(o.Rollout), 1)
+	left := false
+	for _, pod := range o.Pods {
+		if !pod.Created.Before(at.Time) {
+			continue
+		}
+		left = true
+		if pod.Deleting {
+			continue
+		}
+		if available > wanted || !pod.Available {
+			plan.Evict = append(plan.Evict, pod.Name)
+			if pod.Available {
+				available--
+			}
+		}
+	}
+	if !left {
+		p.status.RestartedAt = at
+		return
+	}
+	p.look(restartPace)
+}
+
+// planStamp writes what belongs to the Rollout itself: the default of spec.replicas and the revision number.
+func planStamp(o *Observation, p *position, plan *Plan) {
+	var stamp Stamp
+	if o.Rollout.Spec.Replicas == nil {
+		stamp.Replicas = ptr.To(p.replicas)
+	}
+	if p.number != revisionOf(o.Rollout) && p.number > 0 && o.Invalid == "" {
+		stamp.Revision = p.number
+		p.note(normal(v1alpha1.ReasonRolloutUpdated, "Rollout updated to revision "+numberText(p.number)))
+	}
+	if stamp != (Stamp{}) {
+		plan.Stamp = &stamp
+	}
+}

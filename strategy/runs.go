@@ -1,0 +1,234 @@
+package strategy
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/sluice-delivery/sluice/analysis"
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+)
+
+// runs are the AnalysisRuns that speak of this moment of this update; nil where there is none.
+type runs struct {
+	step, background *v1alpha1.AnalysisRun
+}
+
+// sortRuns picks the runs that count now. A run that the status names counts; without a name, because a status was lost, an unfinished
+// run of the same place is adopted, and so is an ended one that is younger than the update itself: no step runs twice.
+func sortRuns(o *Observation, p *position) runs {
+	var r runs
+	s := &p.status
+	if !p.atEnd() && p.steps[p.index()].Analysis != nil {
+		r.step = pickRun(o, p, analysis.TypeStep, s.Canary.CurrentStepAnalysisRunStatus)
+	}
+	if c := o.Rollout.Spec.Strategy.Canary; c != nil && c.Analysis != nil {
+		r.background = pickRun(o, p, analysis.TypeBackground, s.Canary.CurrentBackgroundAnalysisRunStatus)
+	}
+	return r
+}
+
+func pickRun(o *Observation, p *position, kind string, named *v1alpha1.RolloutAnalysisRunStatus) *v1alpha1.AnalysisRun {
+	for i := len(o.Runs) - 1; i >= 0; i-- {
+		run := &o.Runs[i]
+		if !p.ownPlace(run, kind) {
+			continue
+		}
+		if named != nil {
+			if run.Name == named.Name {
+				return run
+			}
+			continue
+		}
+		if !run.Status.Phase.Completed() && !run.Spec.Terminate {
+			return run
+		}
+		if d := p.status.Duration; d != nil && d.RolloutStartedAt != nil && run.CreationTimestamp.After(d.RolloutStartedAt.Time) && !p.spent(run) {
+			return run
+		}
+	}
+	return nil
+}
+
+// ownPlace reports whether a run judges the current revision at the current place.
+func (p *position) ownPlace(run *v1alpha1.AnalysisRun, kind string) bool {
+	return run.Labels[v1alpha1.LabelRolloutType] == kind &&
+		run.Labels[v1alpha1.LabelPodTemplateHash] == p.status.CurrentPodHash &&
+		run.Annotations[v1alpha1.AnnotationRevision] == strconv.FormatInt(p.number, 10) &&
+		(kind != analysis.TypeStep || run.Labels[v1alpha1.LabelStepIndex] == strconv.Itoa(int(p.index())))
+}
+
+// spent reports whether a run's verdict was answered already: it was stopped, or it was inconclusive and a client went on.
+func (p *position) spent(run *v1alpha1.AnalysisRun) bool {
+	return run.Spec.Terminate || run.Status.Phase == v1alpha1.AnalysisPhaseInconclusive
+}
+
+// hearVerdicts turns failed runs into an abort and inconclusive ones into a pause.
+func (p *position) hearVerdicts(o *Observation) {
+	if p.skipping() || p.status.Abort || p.done() {
+		return
+	}
+	c := &p.status.Canary
+	p.runs.step = p.hear(o, p.runs.step, &c.CurrentStepAnalysisRunStatus, analysis.TypeStep, "Step-based")
+	p.runs.background = p.hear(o, p.runs.background, &c.CurrentBackgroundAnalysisRunStatus, analysis.TypeBackground, "Background")
+}
+
+// hear records what a run says and returns the run if it still counts.
+func (p *position) hear(o *Observation, run *v1alpha1.AnalysisRun, known **v1alpha1.RolloutAnalysisRunStatus, kind, words string) *v1alpha1.AnalysisRun {
+	if run == nil {
+		*known = nil
+		return nil
+	}
+	phase := run.Status.Phase
+	if phase == v1alpha1.AnalysisPhaseInconclusive && p.resumed {
+		*known = nil
+		return nil
+	}
+	p.tellChange(run, *known, kind)
+	*known = &v1alpha1.RolloutAnalysisRunStatus{Name: run.Name, Status: phase, Message: run.Status.Message}
+	if p.status.Abort {
+		return run
+	}
+	switch phase {
+	case v1alpha1.AnalysisPhaseFailed, v1alpha1.AnalysisPhaseError:
+		cause := words + " analysis phase error/failed"
+		if run.Status.Message != "" {
+			cause += ": " + run.Status.Message
+		}
+		p.abort(o, cause)
+	case v1alpha1.AnalysisPhaseInconclusive:
+		p.pause(o, v1alpha1.PauseReasonInconclusiveAnalysis)
+	}
+	return run
+}
+
+func (p *position) tellChange(run *v1alpha1.AnalysisRun, known *v1alpha1.RolloutAnalysisRunStatus, kind string) {
+	phase, previous := run.Status.Phase, "NoPreviousStatus"
+	if known != nil && known.Name == run.Name {
+		if known.Status == phase {
+			return
+		}
+		previous = string(known.Status)
+	}
+	if phase == "" || phase == v1alpha1.AnalysisPhasePending {
+		return
+	}
+	tell := normal
+	if phase == v1alpha1.AnalysisPhaseFailed || phase == v1alpha1.AnalysisPhaseError {
+		tell = warning
+	}
+	p.note(tell("AnalysisRun"+string(phase), fmt.Sprintf("%s Analysis Run '%s' Status New: '%s' Previous: '%s'", kind, run.Name, phase, previous)))
+}
+
+// wantedRuns lists the analyses that should have a run now and have none.
+func wantedRuns(o *Observation, p *position) (wanted []runWish) {
+	c := o.Rollout.Spec.Strategy.Canary
+	if c == nil || p.status.Abort || p.done() || p.skipping() || p.held(o) || hasPause(&p.status, v1alpha1.PauseReasonInconclusiveAnalysis) {
+		return nil
+	}
+	if !p.atEnd() && p.steps[p.index()].Analysis != nil && p.runs.step == nil && len(p.status.PauseConditions) == 0 {
+		index := p.index()
+		wanted = append(wanted, runWish{kind: analysis.TypeStep, step: &index, what: *p.steps[index].Analysis})
+	}
+	if c.Analysis != nil && p.runs.background == nil && p.index() >= v1alpha1.StartingStep(c.Analysis) && receivesTraffic(o, p) {
+		wanted = append(wanted, runWish{kind: analysis.TypeBackground, what: c.Analysis.RolloutAnalysis})
+	}
+	return wanted
+}
+
+type runWish struct {
+	kind string
+	step *int32
+	what v1alpha1.RolloutAnalysis
+}
+
+// receivesTraffic reports whether requests really reach the current revision: a verdict from before that would be about nothing.
+func receivesTraffic(o *Observation, p *position) bool {
+	if p.current == nil || p.current.Available == 0 {
+		return false
+	}
+	return !o.Routed || o.TrafficError == "" && o.Traffic.Lowest > 0 && p.canaryServes(o) && p.carries(o, o.Traffic.Lowest)
+}
+
+// backgroundIsPositive reports whether the background analysis, if there is one, has said something good about every metric that judges:
+// an update must not complete because nobody looked.
+func (p *position) backgroundIsPositive() bool {
+	c := p.rollout.Spec.Strategy.Canary
+	if c == nil || c.Analysis == nil || v1alpha1.StartingStep(c.Analysis) > int32(len(p.steps)) {
+		return true
+	}
+	run := p.runs.background
+	if run == nil {
+		return false
+	}
+	if run.Status.Phase.Completed() {
+		return run.Status.Phase == v1alpha1.AnalysisPhaseSuccessful
+	}
+	return len(run.Status.MetricResults) == len(run.Spec.Metrics) &&
+		!slices.ContainsFunc(run.Status.MetricResults, func(m v1alpha1.MetricResult) bool { return !m.DryRun && m.Successful == 0 })
+}
+
+// planRuns fills in which runs to start, to stop and to forget, and names the started ones in the status.
+func planRuns(o *Observation, p *position, plan *Plan) {
+	for _, wish := range wantedRuns(o, p) {
+		run, err := analysis.ForRollout(o.Rollout, wish.what, o.Library, analysis.RunAt{
+			Hash: p.status.CurrentPodHash, StableHash: p.status.StableRS, Revision: p.number,
+			Type: wish.kind, Step: wish.step, InstanceID: o.InstanceID,
+		})
+		if err != nil {
+			p.note(warning(v1alpha1.ReasonReconciliationError, err.Error()))
+			continue
+		}
+		run, _ = analysis.Place(run, spentRuns(o))
+		plan.Start = append(plan.Start, RunIntent{Run: run,
+			Why: normal("AnalysisRunCreated", fmt.Sprintf("Created AnalysisRun %s (%s)", run.Name, wish.kind))})
+		known := &v1alpha1.RolloutAnalysisRunStatus{Name: run.Name}
+		if wish.kind == analysis.TypeStep {
+			p.status.Canary.CurrentStepAnalysisRunStatus = known
+		} else {
+			p.status.Canary.CurrentBackgroundAnalysisRunStatus = known
+		}
+	}
+	if p.status.Abort || p.done() || p.skipping() {
+		p.status.Canary.CurrentStepAnalysisRunStatus, p.status.Canary.CurrentBackgroundAnalysisRunStatus = nil, nil
+		p.runs = runs{}
+	}
+	stopAndForget(o, p, plan)
+}
+
+// spentRuns hides from Place the runs that must not be adopted: whatever may be adopted, pickRun has adopted already.
+func spentRuns(o *Observation) []v1alpha1.AnalysisRun {
+	existing := slices.Clone(o.Runs)
+	for i := range existing {
+		if !existing[i].Status.Phase.Completed() {
+			existing[i].Status.Phase = v1alpha1.AnalysisPhaseInconclusive
+		}
+	}
+	return existing
+}
+
+func stopAndForget(o *Observation, p *position, plan *Plan) {
+	var current []string
+	for _, run := range []*v1alpha1.AnalysisRun{p.runs.step, p.runs.background} {
+		if run != nil {
+			current = append(current, run.Name)
+		}
+	}
+	for _, run := range o.Runs {
+		if !run.Status.Phase.Completed() && !run.Spec.Terminate && !slices.Contains(current, run.Name) {
+			plan.Stop = append(plan.Stop, run.Name)
+		}
+	}
+	var hashes []string
+	for _, r := range o.Revisions {
+		if !r.Deleting {
+			hashes = append(hashes, r.Hash)
+		}
+	}
+	for _, run := range analysis.Surplus(o.Runs, current, hashes, analysis.Limits{
+		Successful:   v1alpha1.SuccessfulRunHistoryLimit(o.Rollout),
+		Unsuccessful: v1alpha1.UnsuccessfulRunHistoryLimit(o.Rollout),
+	}) {
+		plan.Forget = append(plan.Forget, run.Name)
+	}
+}

@@ -1,0 +1,52 @@
+package strategy
+
+import (
+	"fmt"
+
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+)
+
+// planServices points the stable Service at the stable revision and the canary Service at the current one, or at the stable one
+// where there is no canary. A Service is switched only to a revision that carries what the Service was seen to carry.
+func planServices(o *Observation, p *position, plan *Plan) {
+	full := v1alpha1.MaxTrafficWeight(o.Rollout)
+	stable := p.stable
+	if p.fresh {
+		stable = p.current
+	}
+	p.point(o, plan, o.Stable, stable, full-o.Traffic.Lowest)
+	canary := p.current
+	if p.done() || p.fresh || p.status.Abort {
+		canary = stable
+	}
+	p.point(o, plan, o.Canary, canary, o.Traffic.Highest)
+}
+
+// point switches one Service, whose share of the traffic was seen to be weight, to a revision.
+func (p *position) point(o *Observation, plan *Plan, s Service, to *Revision, weight int32) {
+	if !s.Exists || to == nil || s.Hash == to.Hash && s.Managed || o.Routed && o.TrafficError != "" {
+		return
+	}
+	if s.Hash != to.Hash && !p.mayPoint(o, s, to, weight) {
+		return
+	}
+	plan.Point = append(plan.Point, ServiceIntent{Service: s.Name, Hash: to.Hash, Why: normal(v1alpha1.ReasonSwitchService,
+		fmt.Sprintf("Switched selector for service '%s' from '%s' to '%s'", s.Name, s.Hash, to.Hash))})
+}
+
+// mayPoint reports whether a revision may take over a Service. One that is to serve everybody must have its pods, maxUnavailable forgiven,
+// and all of them where the Service selected pods of every revision so far. A canary takes over only what carries nothing yet.
+func (p *position) mayPoint(o *Observation, s Service, to *Revision, weight int32) bool {
+	servesAll := p.fresh || p.stable != nil && to.Hash == p.stable.Hash
+	switch {
+	case p.replicas == 0:
+		return true
+	case servesAll && s.Hash == "":
+		return to.Available >= p.replicas
+	case servesAll:
+		return to.Available >= max(1, p.replicas-v1alpha1.MaxUnavailable(o.Rollout))
+	case o.Routed && (weight > 0 || o.unconfirmed()):
+		return false
+	}
+	return to.Available >= 1
+}

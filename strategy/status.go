@@ -1,0 +1,117 @@
+package strategy
+
+import (
+	"slices"
+	"strconv"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/trafficrouting"
+)
+
+func numberText(n int64) string { return strconv.FormatInt(n, 10) }
+
+// revisionOf is the revision annotation of a Rollout; 0 if it is absent or not a number.
+func revisionOf(r *v1alpha1.Rollout) int64 {
+	n, err := strconv.ParseInt(r.Annotations[v1alpha1.AnnotationRevision], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// planStatus computes the whole status from what was observed and decided.
+func planStatus(o *Observation, p *position, plan *Plan) {
+	s := &p.status
+	before := &o.Rollout.Status
+	s.ObservedGeneration = numberText(o.Rollout.Generation)
+	count(o, p)
+	recordTraffic(o, p)
+	planConditions(o, p)
+	s.Phase, s.Message = Phase(&v1alpha1.Rollout{ObjectMeta: o.Rollout.ObjectMeta, Spec: o.Rollout.Spec, Status: *s})
+	planSummary(o, p)
+	plan.Calm = calm(before, s)
+	plan.Status, plan.Notes, plan.After = *s, p.notes, p.after
+}
+
+// count sums up the replicas of all revisions.
+func count(o *Observation, p *position) {
+	s := &p.status
+	s.Replicas, s.UpdatedReplicas, s.ReadyReplicas, s.AvailableReplicas = 0, 0, 0, 0
+	for _, r := range o.Revisions {
+		s.Replicas += r.Replicas
+		s.ReadyReplicas += r.Ready
+		s.AvailableReplicas += r.Available
+	}
+	if p.current != nil {
+		s.UpdatedReplicas = p.current.Replicas
+	}
+	s.HPAReplicas = s.Replicas
+	if selector, err := metav1.LabelSelectorAsSelector(o.Rollout.Spec.Selector); err == nil && o.Rollout.Spec.Selector != nil {
+		s.Selector = selector.String()
+	}
+}
+
+// recordTraffic writes down what the routes hold, not what they were asked to hold.
+func recordTraffic(o *Observation, p *position) {
+	s := &p.status
+	if !o.Routed {
+		s.Canary.Weights = nil
+		return
+	}
+	if o.TrafficError != "" || o.Traffic.Confirmation == "" {
+		return
+	}
+	full := v1alpha1.MaxTrafficWeight(o.Rollout)
+	weights := &v1alpha1.TrafficWeights{
+		Canary: v1alpha1.WeightDestination{Weight: o.Traffic.Highest, ServiceName: o.Canary.Name, PodTemplateHash: s.CurrentPodHash},
+		Stable: v1alpha1.WeightDestination{Weight: full - o.Traffic.Highest, ServiceName: o.Stable.Name, PodTemplateHash: s.StableRS},
+	}
+	switch o.Traffic.Confirmation {
+	case trafficrouting.Confirmed:
+		weights.Verified = ptr.To(true)
+	case trafficrouting.Pending:
+		weights.Verified = ptr.To(false)
+	}
+	s.Canary.Weights = weights
+}
+
+// calm reports whether two statuses differ in nothing but replica counts and what only follows from them.
+func calm(before, after *v1alpha1.RolloutStatus) bool {
+	a, b := before.DeepCopy(), after.DeepCopy()
+	for _, s := range []*v1alpha1.RolloutStatus{a, b} {
+		s.Replicas, s.UpdatedReplicas, s.ReadyReplicas, s.AvailableReplicas, s.HPAReplicas = 0, 0, 0, 0, 0
+		s.Message = ""
+		for i := range s.Conditions {
+			s.Conditions[i].LastUpdateTime = metav1.Time{}
+		}
+		s.Conditions = slices.DeleteFunc(s.Conditions, func(c v1alpha1.RolloutCondition) bool {
+			return c.Type == v1alpha1.ConditionReconciling || c.Type == v1alpha1.ConditionReady
+		})
+	}
+	return after.Phase != v1alpha1.RolloutPhaseHealthy && equality.Semantic.DeepEqual(a, b)
+}
+
+// finished closes the record of how long an update took.
+func finished(d *v1alpha1.RolloutDuration, o *Observation, status string) *v1alpha1.RolloutDuration {
+	if d == nil {
+		d = &v1alpha1.RolloutDuration{}
+	}
+	d = d.DeepCopy()
+	d.FinishedAt, d.CompletionStatus = ptr.To(o.clock()), status
+	return d
+}
+
+// completionStatus is the word with which a promotion enters status.duration.
+func (p *position) completionStatus(reason string) string {
+	switch {
+	case p.returning:
+		return "FastRolledBack"
+	case reason == promotedFully:
+		return "FastPromoted"
+	}
+	return "Promoted"
+}

@@ -1,0 +1,146 @@
+package strategy
+
+import (
+	"fmt"
+	"slices"
+
+	"k8s.io/utils/ptr"
+
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/trafficrouting"
+)
+
+// walk completes steps for as long as what was observed says that they are complete.
+func (p *position) walk(o *Observation) {
+	if p.held(o) || p.status.Abort || p.skipping() {
+		return
+	}
+	if hasPause(&p.status, v1alpha1.PauseReasonInconclusiveAnalysis) {
+		return
+	}
+	for !p.atEnd() && p.complete(o, p.steps[p.index()]) {
+		p.note(normal(v1alpha1.ReasonRolloutStepCompleted,
+			fmt.Sprintf("Rollout step %d/%d completed (%s)", p.index()+1, len(p.steps), v1alpha1.StepText(p.steps[p.index()]))))
+		p.unpause(v1alpha1.PauseReasonCanaryPauseStep)
+		p.status.Canary.CurrentStepAnalysisRunStatus = nil
+		p.resumed = false
+		p.status.CurrentStepIndex = ptr.To(p.index() + 1)
+		p.runs = sortRuns(o, p)
+	}
+}
+
+// complete reports whether a step has come true. It also starts the clock of a pause.
+func (p *position) complete(o *Observation, step v1alpha1.CanaryStep) bool {
+	switch {
+	case step.Pause != nil:
+		return p.pauseOver(o, step.Pause)
+	case step.SetCanaryScale != nil:
+		return atDesired(o, p)
+	case step.SetWeight != nil:
+		return atDesired(o, p) && (!o.Routed || p.carries(o, *step.SetWeight))
+	case step.Analysis != nil:
+		return p.runs.step != nil && p.runs.step.Status.Phase == v1alpha1.AnalysisPhaseSuccessful
+	}
+	return false
+}
+
+// carries reports whether the routes were seen to give the current revision this weight, and whoever programs them has followed.
+func (p *position) carries(o *Observation, weight int32) bool {
+	t := o.Traffic
+	return o.TrafficError == "" && t.Exact && t.Lowest == weight && t.Highest == weight &&
+		t.Confirmation != trafficrouting.Pending && (weight == 0 || p.canaryServes(o))
+}
+
+// canaryServes reports whether the canary Service points at the current revision.
+func (p *position) canaryServes(o *Observation) bool {
+	return o.Canary.Exists && o.Canary.Hash == p.status.CurrentPodHash
+}
+
+// pauseOver starts a pause that has not begun and tells whether one that has is over.
+func (p *position) pauseOver(o *Observation, pause *v1alpha1.RolloutPause) bool {
+	if p.resumed {
+		return true
+	}
+	i := slices.IndexFunc(p.status.PauseConditions, func(c v1alpha1.PauseCondition) bool {
+		return c.Reason == v1alpha1.PauseReasonCanaryPauseStep
+	})
+	if i < 0 {
+		p.pause(o, v1alpha1.PauseReasonCanaryPauseStep)
+		i = len(p.status.PauseConditions) - 1
+	}
+	length, indefinite, valid := v1alpha1.PauseDuration(pause)
+	if indefinite || !valid {
+		return false
+	}
+	end := p.status.PauseConditions[i].StartTime.Add(length)
+	if o.Now.After(end) {
+		return true
+	}
+	p.look(end.Sub(o.Now) + 1)
+	return false
+}
+
+// pause adds a reason to pause, once.
+func (p *position) pause(o *Observation, reason v1alpha1.PauseReason) {
+	s := &p.status
+	if hasPause(s, reason) {
+		return
+	}
+	s.PauseConditions = append(s.PauseConditions, v1alpha1.PauseCondition{Reason: reason, StartTime: o.clock()})
+	s.ControllerPause = true
+	p.note(normal(v1alpha1.ReasonRolloutPaused, fmt.Sprintf("Rollout is paused (%s)", reason)))
+}
+
+// unpause takes a reason away; without any left the controller no longer pauses.
+func (p *position) unpause(reason v1alpha1.PauseReason) {
+	s := &p.status
+	s.PauseConditions = slices.DeleteFunc(s.PauseConditions, func(c v1alpha1.PauseCondition) bool { return c.Reason == reason })
+	if len(s.PauseConditions) == 0 {
+		s.PauseConditions, s.ControllerPause = nil, false
+	}
+}
+
+// promote makes the current revision the stable one once it carries everything and every verdict is in.
+func (p *position) promote(o *Observation) {
+	s := &p.status
+	if p.done() || s.Abort || o.Invalid != "" {
+		return
+	}
+	reason, ok := p.promotable(o)
+	if !ok {
+		return
+	}
+	s.StableRS = s.CurrentPodHash
+	s.PromoteFull = false
+	p.promotedNow = true
+	p.jumpToEnd()
+	s.Duration = finished(s.Duration, o, p.completionStatus(reason))
+	p.note(normal(v1alpha1.ReasonRolloutCompleted,
+		fmt.Sprintf("Rollout completed update to revision %d (%s): %s", p.number, s.CurrentPodHash, reason)))
+	p.stable = p.current
+}
+
+const (
+	promotedInitially = "Initial deploy"
+	promotedFully     = "Full promotion requested"
+	promotedBack      = "Rollback within window"
+)
+
+func (p *position) promotable(o *Observation) (reason string, ok bool) {
+	if p.fresh {
+		return promotedInitially, p.current != nil
+	}
+	if o.Rollout.Spec.Paused || len(p.status.PauseConditions) > 0 || !p.atEnd() || !enough(o, p, p.replicas) {
+		return "", false
+	}
+	if o.Routed && !p.carries(o, v1alpha1.MaxTrafficWeight(o.Rollout)) {
+		return "", false
+	}
+	switch {
+	case p.status.PromoteFull:
+		return promotedFully, true
+	case p.returning:
+		return promotedBack, true
+	}
+	return fmt.Sprintf("Completed all %d canary steps", len(p.steps)), p.backgroundIsPositive()
+}

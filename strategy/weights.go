@@ -1,0 +1,168 @@
+package strategy
+
+import (
+	"fmt"
+
+	"k8s.io/utils/ptr"
+
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/trafficrouting"
+)
+
+// weightAt is the weight of the nearest setWeight at or before a step; 0 if there is none.
+func weightAt(steps []v1alpha1.CanaryStep, index int32) int32 {
+	for i := min(index, int32(len(steps))-1); i >= 0; i-- {
+		if steps[i].SetWeight != nil {
+			return *steps[i].SetWeight
+		}
+	}
+	return 0
+}
+
+// fixedScale is the setCanaryScale that governs a step, nil if the weight does.
+func fixedScale(o *Observation, p *position) *v1alpha1.SetCanaryScale {
+	if !o.Routed || p.done() || p.fresh || p.status.PromoteFull || p.atEnd() || p.status.Abort && !v1alpha1.KeepsAborted(o.Rollout) {
+		return nil
+	}
+	for i := p.index(); i >= 0; i-- {
+		if s := p.steps[i].SetCanaryScale; s != nil {
+			if s.MatchTrafficWeight {
+				return nil
+			}
+			return s
+		}
+	}
+	return nil
+}
+
+// scaleWeight is the weight by which the canary's number of pods is reckoned, or the fixed number where a step gives one.
+func scaleWeight(o *Observation, p *position) (weight int32, fixed *int32) {
+	full := v1alpha1.MaxTrafficWeight(o.Rollout)
+	if p.fresh || p.done() || p.status.PromoteFull {
+		return full, nil
+	}
+	if s := fixedScale(o, p); s != nil {
+		if s.Replicas != nil {
+			return 0, s.Replicas
+		}
+		return ptr.Deref(s.Weight, 0), nil
+	}
+	switch {
+	case p.status.Abort:
+		return 0, nil
+	case p.atEnd():
+		return full, nil
+	}
+	return weightAt(p.steps, p.index()), nil
+}
+
+// trafficWeight is the share of the traffic that the current revision should have now, and whether the routes may be written at all.
+//
+// It rests on one rule for every case: towards the canary only as far as its available pods carry, and towards the stable
+// revision only as far as that one's do, with maxUnavailable forgiven.
+func trafficWeight(o *Observation, p *position) (weight int32, write bool) {
+	if !o.Routed || o.TrafficError != "" || !o.Canary.Exists || !o.Stable.Exists {
+		return 0, false
+	}
+	full, held := v1alpha1.MaxTrafficWeight(o.Rollout), o.Traffic.Highest
+	goal := goalWeight(o, p, full)
+	if goal < held {
+		return min(held, max(goal, stableFloor(o, p, full))), true
+	}
+	return max(min(goal, held), canaryCeiling(o, p, goal)), true
+}
+
+// goalWeight is where the weight should go, before it is asked what the pods on either side can carry.
+func goalWeight(o *Observation, p *position, full int32) int32 {
+	held := o.Traffic.Highest
+	switch {
+	case p.done() && !p.stableServes(o):
+		// The update is complete, but the stable Service still points at the old revision: nothing moves until it has followed,
+		// unless nobody is left there to answer.
+		if old := o.revision(o.Stable.Hash); o.Stable.Hash != "" && (old == nil || old.Available == 0) && p.canaryServes(o) {
+			return full
+		}
+		return held
+	case p.done() || p.status.Abort || !p.canaryServes(o) || p.current == nil || p.current.Available == 0:
+		return 0
+	case o.Invalid != "":
+		return held
+	}
+	return stepWeight(o, p, full)
+}
+
+// stepWeight is the weight of the current step once its pods are there, and that of the step before until then.
+func stepWeight(o *Observation, p *position, full int32) int32 {
+	held := o.Traffic.Highest
+	before, now, ready := weightAt(p.steps, p.index()-1), weightAt(p.steps, p.index()), false
+	switch {
+	case p.skipping():
+		before, now, ready = min(held, full), full, enough(o, p, p.replicas)
+	case p.atEnd():
+		now, ready = full, enough(o, p, p.replicas)
+	default:
+		ready = atDesired(o, p)
+	}
+	if now <= before || held == now || ready && !p.held(o) {
+		return now
+	}
+	return before
+}
+
+// canaryCeiling is the greatest weight up to goal that the available pods of the current revision carry.
+func canaryCeiling(o *Observation, p *position, goal int32) int32 {
+	needed := routedCanary(o.Rollout, goal, nil, false)
+	if s := fixedScale(o, p); s != nil {
+		if weight, fixed := scaleWeight(o, p); fixed != nil {
+			needed = *fixed
+		} else {
+			needed = min(needed, routedCanary(o.Rollout, weight, nil, false))
+		}
+	}
+	if p.current == nil {
+		return 0
+	}
+	if needed <= 0 || enough(o, p, needed) {
+		return goal
+	}
+	return shareDown(goal, p.current.Available, needed)
+}
+
+// stableServes reports whether the stable Service points at the stable revision.
+func (p *position) stableServes(o *Observation) bool {
+	return o.Stable.Exists && o.Stable.Hash == p.status.StableRS
+}
+
+// stableFloor is the least canary weight at which the available pods behind the stable Service, with maxUnavailable forgiven, carry the rest.
+func stableFloor(o *Observation, p *position, full int32) int32 {
+	behind := o.revision(o.Stable.Hash)
+	if o.Stable.Exists && o.Stable.Hash == "" {
+		behind = p.stable
+	}
+	if behind == nil || p.replicas == 0 {
+		return 0
+	}
+	if behind.Available == 0 && p.current != nil && p.current.Available > 0 {
+		return full
+	}
+	carried := min(p.replicas, behind.Available+v1alpha1.MaxUnavailable(o.Rollout))
+	return full - shareDown(full, carried, p.replicas)
+}
+
+// planTraffic writes the routes when they do not hold what they should.
+func planTraffic(o *Observation, p *position, plan *Plan) {
+	weight, write := trafficWeight(o, p)
+	t := o.Traffic
+	if !write || t.Exact && t.Lowest == weight && t.Highest == weight && len(t.Extra) == 0 {
+		return
+	}
+	full := v1alpha1.MaxTrafficWeight(o.Rollout)
+	intent := &TrafficIntent{Split: trafficrouting.Split{
+		Stable: trafficrouting.Share{Service: o.Stable.Name, Weight: full - weight},
+		Canary: trafficrouting.Share{Service: o.Canary.Name, Weight: weight},
+	}}
+	if t.Highest != weight || t.Lowest != weight {
+		intent.Why = ptr.To(normal(v1alpha1.ReasonTrafficWeightUpdated, fmt.Sprintf("Traffic weight updated from %d to %d", t.Highest, weight)))
+	}
+	plan.Traffic = intent
+}
