@@ -9,7 +9,6 @@ type counts struct {
 	weight, max                  int32 // the canary's weight and the weight that means everything
 	// fresh is true when the new revision is the stable one or there is no stable one.
 	fresh bool
-	// lone is true when there is no ReplicaSet besides the new one that counts as stable.
 	newSpec, newAvailable       int32
 	stableSpec, stableAvailable int32
 	otherSpec, otherAvailable   int32
@@ -47,6 +46,9 @@ func basicPair(c counts) (canary, stable int32) {
 		if !half(r64+1) && (low > 0 || mayBeEmpty) {
 			consider(low, r+1)
 		}
+	}
+	if best < 0 {
+		consider(max(low, 1), r)
 	}
 	return canary, total - canary
 }

@@ -59,10 +59,11 @@ func unfinishedBlueGreen(r *v1alpha1.Rollout, b *v1alpha1.BlueGreenStrategy) str
 	case s.BlueGreen.ActiveSelector == "" || s.BlueGreen.ActiveSelector != s.CurrentPodHash:
 		return "active service cutover pending"
 	case s.StableRS == "" || s.StableRS != s.CurrentPodHash:
-		if b.PostPromotionAnalysis != nil {
-			return "waiting for post-promotion verification to complete"
+		post := s.BlueGreen.PostPromotionAnalysisRunStatus
+		if b.PostPromotionAnalysis != nil && (post == nil || !post.Status.Completed()) {
+			return "waiting for analysis to complete"
 		}
-		return "waiting for analysis to complete"
+		return "waiting for post-promotion verification to complete"
 	}
 	return ""
 }

@@ -29,10 +29,24 @@ func wantedSizes(o *Observation, p *position) sizes {
 
 func routedSizes(o *Observation, p *position) sizes {
 	weight, fixed := scaleWeight(o, p)
-	if p.status.Abort && v1alpha1.KeepsAborted(o.Rollout) && p.current != nil && fixedScale(o, p) == nil {
-		return sizes{New: p.current.Spec, Stable: p.replicas}
+	want := sizes{New: routedCanary(o.Rollout, weight, fixed, dynamic(o.Rollout)), Stable: p.replicas}
+	if !dynamic(o.Rollout) || p.done() {
+		return want
 	}
-	return sizes{New: routedCanary(o.Rollout, weight, fixed, false), Stable: p.replicas}
+	full := v1alpha1.MaxTrafficWeight(o.Rollout)
+	want.Stable = shareUp(p.replicas, full-weight, full)
+	if fixedScale(o, p) != nil {
+		// The canary's size says nothing about the traffic that the stable revision is to keep.
+		want.Stable = max(want.Stable, shareUp(p.replicas, full-weightAt(p.steps, p.index()), full))
+	}
+	if o.Traffic.Confirmation != "" {
+		want.Stable = max(want.Stable, shareUp(p.replicas, full-o.Traffic.Lowest, full))
+		if p.status.Abort {
+			want.New = max(want.New, shareUp(p.replicas, o.Traffic.Highest, full))
+		}
+	}
+	want.New, want.Stable = leastPods(o.Rollout, want.New), leastPods(o.Rollout, want.Stable)
+	return want
 }
 
 func basicCounts(o *Observation, p *position) counts {
@@ -77,7 +91,10 @@ func atDesired(o *Observation, p *position) bool {
 	}
 	weight, fixed := scaleWeight(o, p)
 	if o.Routed {
-		canary := routedCanary(o.Rollout, weight, fixed, false)
+		canary := routedCanary(o.Rollout, weight, fixed, dynamic(o.Rollout))
+		if dynamic(o.Rollout) {
+			return canaryReached(o, p, canary)
+		}
 		return canaryReached(o, p, canary) && p.stable.Spec == p.replicas && p.stable.Replicas == p.replicas
 	}
 	c := basicCounts(o, p)
@@ -155,7 +172,7 @@ func planKept(o *Observation, p *position, plan *Plan, r *Revision, size int32) 
 
 // abortedSize keeps the pods of an aborted revision until its deadline, which starts to run once the stable revision serves everything again.
 func abortedSize(o *Observation, p *position, r *Revision, size int32) (int32, string) {
-	if v1alpha1.KeepsAborted(o.Rollout) || r.Spec == 0 {
+	if _, explicit := v1alpha1.AbortScaleDownDelaySeconds(o.Rollout); v1alpha1.KeepsAborted(o.Rollout) || r.Spec == 0 || dynamic(o.Rollout) && !explicit {
 		return size, ""
 	}
 	if r.Deadline != nil {
@@ -225,7 +242,7 @@ func (o *Observation) otherRouted(p *position, r *Revision, kept *int32, budget 
 	delay := v1alpha1.ScaleDownDelaySeconds(o.Rollout)
 	*kept++
 	switch {
-	case delay <= 0 || *kept > v1alpha1.ScaleDownDelayRevisionLimit(o.Rollout):
+	case delay <= 0 || dynamic(o.Rollout) || *kept > v1alpha1.ScaleDownDelayRevisionLimit(o.Rollout):
 		return 0, ""
 	case r.Deadline == nil:
 		end := o.Now.Add(time.Duration(delay) * time.Second)

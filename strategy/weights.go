@@ -26,7 +26,7 @@ func fixedScale(o *Observation, p *position) *v1alpha1.SetCanaryScale {
 	}
 	for i := p.index(); i >= 0; i-- {
 		if s := p.steps[i].SetCanaryScale; s != nil {
-			if s.MatchTrafficWeight {
+			if s.MatchTrafficWeight || s.Replicas == nil && s.Weight == nil {
 				return nil
 			}
 			return s
@@ -48,12 +48,38 @@ func scaleWeight(o *Observation, p *position) (weight int32, fixed *int32) {
 		return ptr.Deref(s.Weight, 0), nil
 	}
 	switch {
+	case p.status.Abort && dynamic(o.Rollout):
+		return dynamicAbortWeight(o, p, full), nil
 	case p.status.Abort:
 		return 0, nil
 	case p.atEnd():
 		return full, nil
 	}
 	return weightAt(p.steps, p.index()), nil
+}
+
+// dynamic reports whether the stable revision shrinks as the traffic leaves it.
+func dynamic(r *v1alpha1.Rollout) bool {
+	c := r.Spec.Strategy.Canary
+	return c != nil && c.DynamicStableScale && c.TrafficRouting != nil
+}
+
+// dynamicAbortWeight is the weight by which the canary is sized while an aborted update returns to a stable revision that has shrunk:
+// back over the steps to the first weight whose pods the stable revision can do without.
+func dynamicAbortWeight(o *Observation, p *position, full int32) int32 {
+	if p.stable == nil {
+		return full
+	}
+	missing := p.replicas - p.stable.Available
+	if delay, explicit := v1alpha1.AbortScaleDownDelaySeconds(o.Rollout); p.current != nil && (!explicit || delay == 0) {
+		missing = max(missing, p.current.Available)
+	}
+	for i := len(p.steps) - 1; i >= 0; i-- {
+		if w := p.steps[i].SetWeight; w != nil && shareUp(p.replicas, *w, full) < missing {
+			return *w
+		}
+	}
+	return 0
 }
 
 // trafficWeight is the share of the traffic that the current revision should have now, and whether the routes may be written at all.
@@ -145,7 +171,12 @@ func stableFloor(o *Observation, p *position, full int32) int32 {
 	if behind.Available == 0 && p.current != nil && p.current.Available > 0 {
 		return full
 	}
-	carried := min(p.replicas, behind.Available+v1alpha1.MaxUnavailable(o.Rollout))
+	carried := behind.Available
+	if behind.Spec >= p.replicas {
+		// Whatever is missing now was lost, and is not still to come.
+		carried = min(p.replicas, carried+v1alpha1.MaxUnavailable(o.Rollout))
+	}
+	carried = min(p.replicas, carried)
 	return full - shareDown(full, carried, p.replicas)
 }
 

@@ -1,0 +1,93 @@
+package conformance
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Case is the outcome of one vector.
+type Case struct {
+	ID, Note string
+	// Diff is empty when our answer agrees.
+	Diff string
+	// Foreign is true for a vector that another test answers.
+	Foreign bool
+}
+
+// Compare answers every vector of a file (one JSON document a line) and fails for each disagreement that the page does not explain,
+// for each explained one that is none, and for each explained id that is no vector of the file although it starts with prefix.
+func Compare[V any](t *testing.T, file, page, prefix string, answer func(*testing.T, V) Case) {
+	t.Helper()
+	explained := explainedIn(t, page, prefix)
+	agree, differ := 0, 0
+	for _, v := range load[V](t, file) {
+		c := answer(t, v)
+		if c.Foreign {
+			continue
+		}
+		switch {
+		case c.Diff == "" && explained[c.ID]:
+			t.Errorf("%s (%s) agrees, yet %s lists it as different", c.ID, c.Note, page)
+		case c.Diff == "":
+			agree++
+		case explained[c.ID]:
+			differ++
+		default:
+			t.Errorf("%s (%s), -reference +ours:\n%s", c.ID, c.Note, c.Diff)
+		}
+		delete(explained, c.ID)
+	}
+	for id := range explained {
+		t.Errorf("%s lists %s, which is no case of %s", page, id, file)
+	}
+	t.Logf("conformance: %s: %d agree, %d differ on purpose", file, agree, differ)
+}
+
+func load[V any](t *testing.T, name string) []V {
+	t.Helper()
+	file, err := os.Open(filepath.Join(os.Getenv("VECTORS"), name))
+	if err != nil {
+		t.Fatalf("set VECTORS to the folder of the conformance vectors: %v", err)
+	}
+	defer file.Close()
+	var all []V
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		var v V
+		if err := json.Unmarshal(lines.Bytes(), &v); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, v)
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// explainedIn reads the ids in the first column of the tables of a page. One cell may hold several, separated by spaces or commas.
+func explainedIn(t *testing.T, page, prefix string) map[string]bool {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 3 {
+			continue
+		}
+		for _, id := range strings.FieldsFunc(cells[1], func(r rune) bool { return r == ' ' || r == ',' || r == '`' }) {
+			if strings.HasPrefix(id, prefix) {
+				ids[id] = true
+			}
+		}
+	}
+	return ids
+}
