@@ -117,6 +117,8 @@ type RollbackWindow struct {
 }
 
 // RolloutStrategy holds exactly one strategy.
+//
+// +kubebuilder:validation:XValidation:rule="!(has(self.canary) && has(self.blueGreen))",message="has room for one strategy: remove canary or blueGreen"
 type RolloutStrategy struct {
 	// +optional
 	BlueGreen *BlueGreenStrategy `json:"blueGreen,omitempty"`
@@ -267,6 +269,7 @@ type PodTemplateMetadata struct {
 type CanaryStep struct {
 	// Share of the traffic for the canary, 0 to maxTrafficWeight.
 	// +optional
+	// +kubebuilder:validation:Minimum=0
 	SetWeight *int32 `json:"setWeight,omitempty"`
 	// Waits for a time or for a promote.
 	// +optional
