@@ -204,3 +204,26 @@ func TestTheSchemaRefusesWhatCanNeverBeMeant(t *testing.T) {
 		})
 	}
 }
+
+func TestTheSchemaAdmitsTheSamples(t *testing.T) {
+	files, err := filepath.Glob("../../../config/samples/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("found %d samples, error %v", len(files), err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range strings.Split(string(text), "\n---\n") {
+			object := parse(t, part)
+			if object["apiVersion"] != "argoproj.io/v1alpha1" {
+				continue
+			}
+			kind := strings.ToLower(object["kind"].(string)) + "s"
+			if reasons := admissionOf(t, "argoproj.io_"+kind+".yaml").refusals(object, nil); len(reasons) > 0 {
+				t.Errorf("%s: %q", file, reasons)
+			}
+		}
+	}
+}
