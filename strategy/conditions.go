@@ -18,7 +18,7 @@ func (o *Observation) clock() metav1.Time { return metav1.NewTime(o.Now.Truncate
 // planConditions computes every condition anew; only times, and what was last said of the progress, are remembered.
 func planConditions(o *Observation, p *position) {
 	p.set(o, invalidSpec(o))
-	p.set(o, available(p))
+	p.set(o, available(o, p))
 	p.set(o, paused(o, p))
 	p.set(o, completed(p))
 	p.set(o, replicaFailure(o))
@@ -79,9 +79,12 @@ func invalidSpec(o *Observation) v1alpha1.RolloutCondition {
 	return c
 }
 
-func available(p *position) v1alpha1.RolloutCondition {
-	c := v1alpha1.RolloutCondition{Type: v1alpha1.ConditionAvailable, Reason: v1alpha1.ReasonAvailable,
-		Status: truth(p.status.AvailableReplicas >= p.replicas), Message: "Rollout does not have minimum availability"}
+func available(o *Observation, p *position) v1alpha1.RolloutCondition {
+	there := p.status.AvailableReplicas >= p.replicas
+	if a := p.active(o); blueGreen(o.Rollout) != nil && a != nil {
+		there = a.Spec == p.replicas && a.Available == p.replicas
+	}
+	c := v1alpha1.RolloutCondition{Type: v1alpha1.ConditionAvailable, Reason: v1alpha1.ReasonAvailable, Status: truth(there), Message: "Rollout does not have minimum availability"}
 	if c.Status == corev1.ConditionTrue {
 		c.Message = "Rollout has minimum availability"
 	}
@@ -119,6 +122,10 @@ func replicaFailure(o *Observation) v1alpha1.RolloutCondition {
 // whole reports whether the current revision serves alone, with every pod.
 func (p *position) whole() bool {
 	s := &p.status
+	if b := blueGreen(p.rollout); b != nil {
+		return p.isStable() && s.BlueGreen.ActiveSelector == s.CurrentPodHash && s.UpdatedReplicas == p.replicas && s.AvailableReplicas == p.replicas &&
+			(b.PreviewService == "" || s.BlueGreen.PreviewSelector == s.CurrentPodHash)
+	}
 	return p.isStable() && p.atEnd() && s.UpdatedReplicas == p.replicas && s.AvailableReplicas == p.replicas && s.Replicas == p.replicas
 }
 
@@ -167,7 +174,7 @@ func progressing(o *Observation, p *position) v1alpha1.RolloutCondition {
 			message = old.Message
 		}
 		return say(corev1.ConditionFalse, v1alpha1.ReasonRolloutAborted, message)
-	case p.isPaused(o):
+	case p.isPaused(o) && !p.whollyThere(o):
 		return say(corev1.ConditionUnknown, v1alpha1.ReasonRolloutPaused, "Rollout is paused")
 	case p.retried:
 		return say(corev1.ConditionUnknown, v1alpha1.ReasonRolloutRetry, "Retrying Rollout after abort")
@@ -175,16 +182,25 @@ func progressing(o *Observation, p *position) v1alpha1.RolloutCondition {
 		return say(corev1.ConditionTrue, v1alpha1.ReasonNewReplicaSetAvailable, fmt.Sprintf("ReplicaSet %q has successfully progressed.", name))
 	case p.timedOut:
 		return say(corev1.ConditionFalse, v1alpha1.ReasonProgressDeadlineExceeded, p.timeoutMessage(o))
-	case old.Reason == v1alpha1.ReasonRolloutPaused:
+	case old.Reason == v1alpha1.ReasonRolloutPaused && !p.restarted:
 		return say(corev1.ConditionUnknown, v1alpha1.ReasonRolloutResumed, "Rollout is resumed")
 	case p.current == nil && o.Invalid == "":
 		return say(corev1.ConditionTrue, v1alpha1.ReasonNewReplicaSetCreated, fmt.Sprintf("Created new replica set %q", name))
 	case p.restarted && p.current != nil && p.current.Number != p.number:
 		return say(corev1.ConditionTrue, v1alpha1.ReasonFoundNewReplicaSet, fmt.Sprintf("Found new replica set %q", name))
-	case p.moved(o) || old.Status == "" || old.Reason == v1alpha1.ReasonRolloutAborted || old.Reason == v1alpha1.ReasonNewReplicaSetAvailable:
+	case p.moved(o) || old.Status == "" || passing(old.Reason) || p.done() && old.Reason == v1alpha1.ReasonRolloutResumed:
 		return say(corev1.ConditionTrue, v1alpha1.ReasonReplicaSetUpdated, fmt.Sprintf("ReplicaSet %q is progressing.", name))
 	}
 	return say(old.Status, old.Reason, old.Message)
+}
+
+// passing reports whether a reason speaks of a moment that is over once another pass finds nothing better to say.
+func passing(reason string) bool {
+	switch reason {
+	case v1alpha1.ReasonRolloutAborted, v1alpha1.ReasonNewReplicaSetAvailable, v1alpha1.ReasonFoundNewReplicaSet, v1alpha1.ReasonNewReplicaSetCreated:
+		return true
+	}
+	return false
 }
 
 func (p *position) abortedNow(o *Observation) bool {
@@ -206,15 +222,8 @@ func (p *position) timeoutMessage(o *Observation) string {
 // moved reports whether the update came nearer to its end since the status was written.
 func (p *position) moved(o *Observation) bool {
 	before, now := &o.Rollout.Status, &p.status
-	var replicas, updated, ready, available int32
-	for _, r := range o.Revisions {
-		replicas, ready, available = replicas+r.Replicas, ready+r.Ready, available+r.Available
-		if r.Hash == now.CurrentPodHash {
-			updated = r.Replicas
-		}
-	}
-	return p.restarted || updated > before.UpdatedReplicas || replicas-updated < before.Replicas-before.UpdatedReplicas ||
-		ready > before.ReadyReplicas || available > before.AvailableReplicas ||
+	return p.restarted || now.UpdatedReplicas > before.UpdatedReplicas || now.ReadyReplicas > before.ReadyReplicas ||
+		now.AvailableReplicas > before.AvailableReplicas || now.Replicas-now.UpdatedReplicas < before.Replicas-before.UpdatedReplicas ||
 		p.index() != indexOf(before) || now.StableRS != before.StableRS || len(now.PauseConditions) < len(before.PauseConditions)
 }
 
@@ -253,6 +262,11 @@ func (p *position) waits(o *Observation) bool {
 	}
 	if !p.atEnd() && !p.skipping() {
 		if step := p.steps[p.index()]; step.Pause != nil || step.Analysis != nil || step.Experiment != nil {
+			return true
+		}
+	}
+	for _, run := range []*v1alpha1.AnalysisRun{p.runs.pre, p.runs.post} {
+		if run != nil && !run.Status.Phase.Completed() {
 			return true
 		}
 	}

@@ -8,7 +8,7 @@ type counts struct {
 	replicas, surge, unavailable int32
 	weight, max                  int32 // the canary's weight and the weight that means everything
 	// fresh is true when the new revision is the stable one or there is no stable one.
-	fresh bool
+	fresh                       bool
 	newSpec, newAvailable       int32
 	stableSpec, stableAvailable int32
 	otherSpec, otherAvailable   int32

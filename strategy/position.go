@@ -32,8 +32,8 @@ type position struct {
 	timedOut bool
 	// abortCause is appended to the message of an abort that the controller itself decided.
 	abortCause string
-	// promotedNow: the new revision became the stable one in this pass.
-	promotedNow bool
+	// takeOver: the active Service of a blue-green update should point at the current revision.
+	takeOver bool
 	// wasPaused: there was a pause before this pass.
 	wasPaused bool
 
@@ -46,11 +46,13 @@ type position struct {
 func advance(o *Observation) *position {
 	p := newPosition(o)
 	p.identify(o)
+	count(o, p)
 	p.readMail(o)
 	p.runs = sortRuns(o, p)
 	p.hearVerdicts(o)
 	p.meetDeadline(o)
 	p.walk(o)
+	p.settleMail(o)
 	p.promote(o)
 	return p
 }
@@ -86,7 +88,7 @@ func (p *position) identify(o *Observation) {
 	if p.fresh {
 		p.stable = nil
 	}
-	p.returning = !p.fresh && (p.isStable() || insideRollbackWindow(o, p))
+	p.returning = !p.fresh && (p.isStable() || insideRollbackWindow(o, p) || insideDelay(o, p))
 	if p.restarted && newRevision {
 		if s.StableRS != o.Current {
 			p.note(normal(v1alpha1.ReasonRolloutNotCompleted,
@@ -109,6 +111,8 @@ func (p *position) restart(o *Observation) {
 	s.PauseConditions, s.ControllerPause = nil, false
 	s.Canary.CurrentStepAnalysisRunStatus, s.Canary.CurrentBackgroundAnalysisRunStatus = nil, nil
 	s.Canary.CurrentExperiment, s.Canary.StepPluginStatuses = "", nil
+	s.BlueGreen.PrePromotionAnalysisRunStatus, s.BlueGreen.PostPromotionAnalysisRunStatus = nil, nil
+	s.BlueGreen.ScaleUpPreviewCheckPoint = false
 	s.CurrentStepIndex = nil
 	if len(p.steps) > 0 {
 		s.CurrentStepIndex = ptr.To[int32](0)

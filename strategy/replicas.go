@@ -19,6 +19,9 @@ type sizes struct {
 
 // wantedSizes applies the wire contract's arithmetic for the strategy in force.
 func wantedSizes(o *Observation, p *position) sizes {
+	if blueGreen(o.Rollout) != nil {
+		return blueGreenSizes(o, p)
+	}
 	if o.Routed {
 		return routedSizes(o, p)
 	}
@@ -144,7 +147,7 @@ func planKept(o *Observation, p *position, plan *Plan, r *Revision, size int32) 
 	isNew := r.Hash == p.status.CurrentPodHash
 	aborted := isNew && p.status.Abort && !p.done()
 	deadline := ""
-	if aborted && o.Routed {
+	if aborted && (o.Routed || blueGreen(o.Rollout) != nil) {
 		size, deadline = abortedSize(o, p, r, size)
 	}
 	if size < r.Spec {
@@ -152,9 +155,6 @@ func planKept(o *Observation, p *position, plan *Plan, r *Revision, size int32) 
 	}
 	if size != r.Spec {
 		intent.resize(r, size, p.replicas)
-	}
-	if size == 0 && size != r.Spec {
-		deadline = ""
 	}
 	intent.redate(r, deadline)
 	if isNew && o.Invalid == "" && r.Number != p.number {
@@ -172,12 +172,21 @@ func planKept(o *Observation, p *position, plan *Plan, r *Revision, size int32) 
 
 // abortedSize keeps the pods of an aborted revision until its deadline, which starts to run once the stable revision serves everything again.
 func abortedSize(o *Observation, p *position, r *Revision, size int32) (int32, string) {
-	if _, explicit := v1alpha1.AbortScaleDownDelaySeconds(o.Rollout); v1alpha1.KeepsAborted(o.Rollout) || r.Spec == 0 || dynamic(o.Rollout) && !explicit {
+	if r.Spec == 0 {
+		if blueGreen(o.Rollout) != nil {
+			size = 0
+		}
+		return size, dateOf(r)
+	}
+	if _, explicit := v1alpha1.AbortScaleDownDelaySeconds(o.Rollout); v1alpha1.KeepsAborted(o.Rollout) || dynamic(o.Rollout) && !explicit {
+		if blueGreen(o.Rollout) != nil {
+			return r.Spec, ""
+		}
 		return size, ""
 	}
 	if r.Deadline != nil {
 		if !o.Now.Before(*r.Deadline) {
-			return 0, ""
+			return 0, dateOf(r)
 		}
 		p.look(r.Deadline.Sub(o.Now))
 		return r.Spec, dateText(*r.Deadline)
@@ -205,7 +214,7 @@ func planOthers(o *Observation, p *position, plan *Plan, moved bool) {
 		}
 		intent := ReplicaSetIntent{Name: r.Name, Hash: r.Hash, From: r.Spec}
 		size, deadline := r.Spec, ""
-		if o.Routed {
+		if o.Routed || blueGreen(o.Rollout) != nil {
 			size, deadline = o.otherRouted(p, r, &kept, budget)
 		} else if !moved {
 			size = max(otherBasic(r, &budget), o.needed(p, r))
@@ -279,6 +288,12 @@ func (o *Observation) carriesWeight(p *position, r *Revision) bool {
 // A fixed canary scale is the user's own word on what is enough.
 func (o *Observation) needed(p *position, r *Revision) int32 {
 	if !o.referenced(r) {
+		return 0
+	}
+	if blueGreen(o.Rollout) != nil {
+		if o.Stable.Hash == r.Hash {
+			return p.replicas
+		}
 		return 0
 	}
 	if !o.Routed {

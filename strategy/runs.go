@@ -11,7 +11,7 @@ import (
 
 // runs are the AnalysisRuns that speak of this moment of this update; nil where there is none.
 type runs struct {
-	step, background *v1alpha1.AnalysisRun
+	step, background, pre, post *v1alpha1.AnalysisRun
 }
 
 // sortRuns picks the runs that count now. A run that the status names counts; without a name, because a status was lost, an unfinished
@@ -24,6 +24,10 @@ func sortRuns(o *Observation, p *position) runs {
 	}
 	if c := o.Rollout.Spec.Strategy.Canary; c != nil && c.Analysis != nil {
 		r.background = pickRun(o, p, analysis.TypeBackground, s.Canary.CurrentBackgroundAnalysisRunStatus)
+	}
+	if b := blueGreen(o.Rollout); b != nil {
+		r.pre = pickRun(o, p, analysis.TypePrePromotion, s.BlueGreen.PrePromotionAnalysisRunStatus)
+		r.post = pickRun(o, p, analysis.TypePostPromotion, s.BlueGreen.PostPromotionAnalysisRunStatus)
 	}
 	return r
 }
@@ -71,6 +75,9 @@ func (p *position) hearVerdicts(o *Observation) {
 	c := &p.status.Canary
 	p.runs.step = p.hear(o, p.runs.step, &c.CurrentStepAnalysisRunStatus, analysis.TypeStep, "Step-based")
 	p.runs.background = p.hear(o, p.runs.background, &c.CurrentBackgroundAnalysisRunStatus, analysis.TypeBackground, "Background")
+	b := &p.status.BlueGreen
+	p.runs.pre = p.hear(o, p.runs.pre, &b.PrePromotionAnalysisRunStatus, analysis.TypePrePromotion, "Blue/green pre-promotion")
+	p.runs.post = p.hear(o, p.runs.post, &b.PostPromotionAnalysisRunStatus, analysis.TypePostPromotion, "Blue/green post-promotion")
 }
 
 // hear records what a run says and returns the run if it still counts.
@@ -122,9 +129,12 @@ func (p *position) tellChange(run *v1alpha1.AnalysisRun, known *v1alpha1.Rollout
 
 // wantedRuns lists the analyses that should have a run now and have none.
 func wantedRuns(o *Observation, p *position) (wanted []runWish) {
-	c := o.Rollout.Spec.Strategy.Canary
-	if c == nil || p.status.Abort || p.done() || p.skipping() || p.held(o) || hasPause(&p.status, v1alpha1.PauseReasonInconclusiveAnalysis) {
+	if p.status.Abort || p.done() || p.skipping() || p.held(o) || hasPause(&p.status, v1alpha1.PauseReasonInconclusiveAnalysis) {
 		return nil
+	}
+	c := o.Rollout.Spec.Strategy.Canary
+	if c == nil {
+		return wantedBlueGreenRuns(o, p, blueGreen(o.Rollout))
 	}
 	if !p.atEnd() && p.steps[p.index()].Analysis != nil && p.runs.step == nil && len(p.status.PauseConditions) == 0 {
 		index := p.index()
@@ -182,18 +192,28 @@ func planRuns(o *Observation, p *position, plan *Plan) {
 		run, _ = analysis.Place(run, spentRuns(o))
 		plan.Start = append(plan.Start, RunIntent{Run: run,
 			Why: normal("AnalysisRunCreated", fmt.Sprintf("Created AnalysisRun %s (%s)", run.Name, wish.kind))})
-		known := &v1alpha1.RolloutAnalysisRunStatus{Name: run.Name}
-		if wish.kind == analysis.TypeStep {
-			p.status.Canary.CurrentStepAnalysisRunStatus = known
-		} else {
-			p.status.Canary.CurrentBackgroundAnalysisRunStatus = known
-		}
+		p.remember(wish.kind, &v1alpha1.RolloutAnalysisRunStatus{Name: run.Name})
 	}
 	if p.status.Abort || p.done() || p.skipping() {
 		p.status.Canary.CurrentStepAnalysisRunStatus, p.status.Canary.CurrentBackgroundAnalysisRunStatus = nil, nil
 		p.runs = runs{}
 	}
 	stopAndForget(o, p, plan)
+}
+
+// remember names the run of a place in the status.
+func (p *position) remember(kind string, run *v1alpha1.RolloutAnalysisRunStatus) {
+	s := &p.status
+	switch kind {
+	case analysis.TypeStep:
+		s.Canary.CurrentStepAnalysisRunStatus = run
+	case analysis.TypeBackground:
+		s.Canary.CurrentBackgroundAnalysisRunStatus = run
+	case analysis.TypePrePromotion:
+		s.BlueGreen.PrePromotionAnalysisRunStatus = run
+	case analysis.TypePostPromotion:
+		s.BlueGreen.PostPromotionAnalysisRunStatus = run
+	}
 }
 
 // spentRuns hides from Place the runs that must not be adopted: whatever may be adopted, pickRun has adopted already.
@@ -209,7 +229,7 @@ func spentRuns(o *Observation) []v1alpha1.AnalysisRun {
 
 func stopAndForget(o *Observation, p *position, plan *Plan) {
 	var current []string
-	for _, run := range []*v1alpha1.AnalysisRun{p.runs.step, p.runs.background} {
+	for _, run := range []*v1alpha1.AnalysisRun{p.runs.step, p.runs.background, p.runs.pre, p.runs.post} {
 		if run != nil {
 			current = append(current, run.Name)
 		}

@@ -9,6 +9,10 @@ import (
 // planServices points the stable Service at the stable revision and the canary Service at the current one, or at the stable one
 // where there is no canary. A Service is switched only to a revision that carries what the Service was seen to carry.
 func planServices(o *Observation, p *position, plan *Plan) {
+	if blueGreen(o.Rollout) != nil {
+		planBlueGreenServices(o, p, plan)
+		return
+	}
 	full := v1alpha1.MaxTrafficWeight(o.Rollout)
 	stable := p.stable
 	if p.fresh {
@@ -27,7 +31,14 @@ func (p *position) point(o *Observation, plan *Plan, s Service, to *Revision, we
 	if !s.Exists || to == nil || s.Hash == to.Hash && s.Managed || o.Routed && o.TrafficError != "" {
 		return
 	}
-	if s.Hash != to.Hash && !p.mayPoint(o, s, to, weight) {
+	if s.Hash == to.Hash || p.mayPoint(o, s, to, weight) {
+		p.switchTo(plan, s, to)
+	}
+}
+
+// switchTo points a Service at a revision and marks it as managed, unless both are so already.
+func (p *position) switchTo(plan *Plan, s Service, to *Revision) {
+	if !s.Exists || s.Hash == to.Hash && s.Managed {
 		return
 	}
 	plan.Point = append(plan.Point, ServiceIntent{Service: s.Name, Hash: to.Hash, Why: normal(v1alpha1.ReasonSwitchService,
@@ -37,11 +48,11 @@ func (p *position) point(o *Observation, plan *Plan, s Service, to *Revision, we
 // mayPoint reports whether a revision may take over a Service. One that is to serve everybody must have its pods, maxUnavailable forgiven,
 // and all of them where the Service selected pods of every revision so far. A canary takes over only what carries nothing yet.
 func (p *position) mayPoint(o *Observation, s Service, to *Revision, weight int32) bool {
-	servesAll := p.fresh || p.stable != nil && to.Hash == p.stable.Hash
+	servesAll := p.fresh || p.takeOver || p.stable != nil && to.Hash == p.stable.Hash
 	switch {
 	case p.replicas == 0:
 		return true
-	case servesAll && s.Hash == "":
+	case servesAll && (s.Hash == "" || p.takeOver && !p.done()):
 		return to.Available >= p.replicas
 	case servesAll:
 		return to.Available >= max(1, p.replicas-v1alpha1.MaxUnavailable(o.Rollout))

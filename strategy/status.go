@@ -28,7 +28,6 @@ func planStatus(o *Observation, p *position, plan *Plan) {
 	s := &p.status
 	before := &o.Rollout.Status
 	s.ObservedGeneration = numberText(o.Rollout.Generation)
-	count(o, p)
 	recordTraffic(o, p)
 	planConditions(o, p)
 	s.Phase, s.Message = Phase(&v1alpha1.Rollout{ObjectMeta: o.Rollout.ObjectMeta, Spec: o.Rollout.Spec, Status: *s})
@@ -52,6 +51,16 @@ func count(o *Observation, p *position) {
 	s.HPAReplicas = s.Replicas
 	if selector, err := metav1.LabelSelectorAsSelector(o.Rollout.Spec.Selector); err == nil && o.Rollout.Spec.Selector != nil {
 		s.Selector = selector.String()
+	}
+	if blueGreen(o.Rollout) == nil {
+		s.BlueGreen = v1alpha1.BlueGreenStatus{}
+		return
+	}
+	s.BlueGreen.ActiveSelector, s.BlueGreen.PreviewSelector = o.Stable.Hash, o.Canary.Hash
+	s.HPAReplicas, s.ReadyReplicas, s.AvailableReplicas = 0, 0, 0
+	if a := p.active(o); a != nil {
+		s.HPAReplicas, s.ReadyReplicas, s.AvailableReplicas = a.Replicas, a.Ready, a.Available
+		s.Selector += "," + v1alpha1.LabelPodTemplateHash + "=" + a.Hash
 	}
 }
 

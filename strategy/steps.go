@@ -3,6 +3,7 @@ package strategy
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"k8s.io/utils/ptr"
 
@@ -12,6 +13,10 @@ import (
 
 // walk completes steps for as long as what was observed says that they are complete.
 func (p *position) walk(o *Observation) {
+	if blueGreen(o.Rollout) != nil {
+		p.cutOver(o)
+		return
+	}
 	if p.held(o) || p.status.Abort || p.skipping() {
 		return
 	}
@@ -26,6 +31,13 @@ func (p *position) walk(o *Observation) {
 		p.resumed = false
 		p.status.CurrentStepIndex = ptr.To(p.index() + 1)
 		p.runs = sortRuns(o, p)
+	}
+}
+
+// settleMail forgets a resume that has been obeyed; while nothing may advance it is kept, so that no promote is lost.
+func (p *position) settleMail(o *Observation) {
+	if s := &p.status; len(s.PauseConditions) == 0 && !p.held(o) {
+		s.ControllerPause = false
 	}
 }
 
@@ -56,23 +68,29 @@ func (p *position) canaryServes(o *Observation) bool {
 	return o.Canary.Exists && o.Canary.Hash == p.status.CurrentPodHash
 }
 
-// pauseOver starts a pause that has not begun and tells whether one that has is over.
+// pauseOver is pauseOverFor a step; a duration that cannot be read lasts until a promote.
 func (p *position) pauseOver(o *Observation, pause *v1alpha1.RolloutPause) bool {
+	length, indefinite, valid := v1alpha1.PauseDuration(pause)
+	if indefinite || !valid {
+		return p.pauseOverFor(o, v1alpha1.PauseReasonCanaryPauseStep, nil)
+	}
+	return p.pauseOverFor(o, v1alpha1.PauseReasonCanaryPauseStep, &length)
+}
+
+// pauseOverFor starts a pause that has not begun and tells whether one that has is over; without a length only a promote ends it.
+func (p *position) pauseOverFor(o *Observation, reason v1alpha1.PauseReason, length *time.Duration) bool {
 	if p.resumed {
 		return true
 	}
-	i := slices.IndexFunc(p.status.PauseConditions, func(c v1alpha1.PauseCondition) bool {
-		return c.Reason == v1alpha1.PauseReasonCanaryPauseStep
-	})
+	i := slices.IndexFunc(p.status.PauseConditions, func(c v1alpha1.PauseCondition) bool { return c.Reason == reason })
 	if i < 0 {
-		p.pause(o, v1alpha1.PauseReasonCanaryPauseStep)
+		p.pause(o, reason)
 		i = len(p.status.PauseConditions) - 1
 	}
-	length, indefinite, valid := v1alpha1.PauseDuration(pause)
-	if indefinite || !valid {
+	if length == nil {
 		return false
 	}
-	end := p.status.PauseConditions[i].StartTime.Add(length)
+	end := p.status.PauseConditions[i].StartTime.Add(*length)
 	if o.Now.After(end) {
 		return true
 	}
@@ -112,7 +130,7 @@ func (p *position) promote(o *Observation) {
 	}
 	s.StableRS = s.CurrentPodHash
 	s.PromoteFull = false
-	p.promotedNow = true
+	s.BlueGreen.ScaleUpPreviewCheckPoint = false
 	p.jumpToEnd()
 	s.Duration = finished(s.Duration, o, p.completionStatus(reason))
 	p.note(normal(v1alpha1.ReasonRolloutCompleted,
@@ -127,6 +145,9 @@ const (
 )
 
 func (p *position) promotable(o *Observation) (reason string, ok bool) {
+	if b := blueGreen(o.Rollout); b != nil {
+		return p.promotableBlueGreen(o, b)
+	}
 	if p.fresh {
 		return promotedInitially, p.current != nil
 	}
@@ -144,3 +165,5 @@ func (p *position) promotable(o *Observation) (reason string, ok bool) {
 	}
 	return fmt.Sprintf("Completed all %d canary steps", len(p.steps)), p.backgroundIsPositive()
 }
+
+func seconds(n int32) time.Duration { return time.Duration(n) * time.Second }

@@ -41,6 +41,10 @@ func scaleWeight(o *Observation, p *position) (weight int32, fixed *int32) {
 	if p.fresh || p.done() || p.status.PromoteFull {
 		return full, nil
 	}
+	if o.Rollout.Spec.Paused && (p.current == nil || p.current.Spec == 0) {
+		// An update that begins while the user has paused waits without a single pod.
+		return 0, nil
+	}
 	if s := fixedScale(o, p); s != nil {
 		if s.Replicas != nil {
 			return 0, s.Replicas

@@ -30,6 +30,10 @@ type World struct {
 	// Held is the canary weight that the routes hold; Data is what the data plane does, which follows when Program is called.
 	Held, Data int32
 	Routed     bool
+	// Most caps how many pods of a revision can become available; a revision that is absent has no cap.
+	Most map[string]int32
+	// Frozen keeps the data plane from following the routes.
+	Frozen bool
 	// Reports is true when a gateway confirms routes; Confirmed whether it has confirmed what they hold.
 	Reports, Confirmed bool
 	Runs               []v1alpha1.AnalysisRun
@@ -41,13 +45,18 @@ type World struct {
 func New(r *v1alpha1.Rollout, now time.Time) *World {
 	w := &World{Now: now, Rollout: r.DeepCopy(), Services: map[string]*strategy.Service{}, Image: "v1"}
 	w.Rollout.Generation = 1
-	if c := r.Spec.Strategy.Canary; c != nil {
-		for _, name := range []string{c.StableService, c.CanaryService} {
-			if name != "" {
-				w.Services[name] = &strategy.Service{Name: name, Exists: true}
-			}
+	var names []string
+	switch s := r.Spec.Strategy; {
+	case s.Canary != nil:
+		names = []string{s.Canary.StableService, s.Canary.CanaryService}
+		w.Routed = s.Canary.TrafficRouting != nil
+	case s.BlueGreen != nil:
+		names = []string{s.BlueGreen.ActiveService, s.BlueGreen.PreviewService}
+	}
+	for _, name := range names {
+		if name != "" {
+			w.Services[name] = &strategy.Service{Name: name, Exists: true}
 		}
-		w.Routed = c.TrafficRouting != nil
 	}
 	return w
 }
@@ -69,6 +78,9 @@ func (w *World) Observe() strategy.Observation {
 	}
 	if c := w.Rollout.Spec.Strategy.Canary; c != nil {
 		o.Stable, o.Canary = w.service(c.StableService), w.service(c.CanaryService)
+	}
+	if b := w.Rollout.Spec.Strategy.BlueGreen; b != nil {
+		o.Stable, o.Canary = w.service(b.ActiveService), w.service(b.PreviewService)
 	}
 	if w.Routed {
 		o.Traffic = trafficrouting.Observed{Lowest: w.Held, Highest: w.Held, Exact: true, Confirmation: w.confirmation()}
@@ -235,20 +247,31 @@ func (w *World) stamp(s *strategy.Stamp) {
 	}
 }
 
-// Available makes every pod of every ReplicaSet available, and lets the data plane follow the routes.
+// Available makes every pod available that can be, and lets the data plane follow the routes.
 func (w *World) Available() (lines []string) {
 	for _, s := range w.Sets {
-		if s.Available < s.Replicas {
-			lines = append(lines, fmt.Sprintf("%d pods of %s become available", s.Replicas-s.Available, s.Hash))
-			s.Ready, s.Available = s.Replicas, s.Replicas
+		can := s.Replicas
+		if most, capped := w.Most[s.Hash]; capped {
+			can = min(can, most)
 		}
+		switch {
+		case s.Available < can:
+			lines = append(lines, fmt.Sprintf("%d pods of %s become available", can-s.Available, s.Hash))
+		case s.Available > can:
+			lines = append(lines, fmt.Sprintf("%d pods of %s are no longer available", s.Available-can, s.Hash))
+		}
+		s.Ready, s.Available = can, can
 	}
 	w.Program()
 	return lines
 }
 
 // Program lets the data plane take over what the routes hold.
-func (w *World) Program() { w.Data, w.Confirmed = w.Held, true }
+func (w *World) Program() {
+	if !w.Frozen {
+		w.Data, w.Confirmed = w.Held, true
+	}
+}
 
 // Judge gives every unfinished run a verdict, and ends those that were told to stop.
 func (w *World) Judge(phase v1alpha1.AnalysisPhase, message string) {

@@ -1,0 +1,170 @@
+package invariant
+
+import (
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/strategy"
+	"github.com/sluice-delivery/sluice/trafficrouting"
+)
+
+// Moment is the truth of one instant: what could be observed if nothing were stale, and what cannot.
+type Moment struct {
+	strategy.Observation
+	// Weight is the canary's weight by which requests are really divided; the routes may hold another one already.
+	Weight int32
+}
+
+// Decision is a plan and what it was made from, which may be older than the world that it is written to.
+type Decision struct {
+	Seen Moment
+	Plan strategy.Plan
+}
+
+// Write is one write of a controller that took effect.
+type Write struct {
+	*Decision
+	Before, After Moment
+	// Object is what was written: its kind and name, such as pod/web-1.
+	Object string
+	// SeenVersion is the object's version that the decision rests on, Version the one that the write met; 0 if it did not exist.
+	SeenVersion, Version int64
+}
+
+func (m *Moment) full() int32 { return v1alpha1.MaxTrafficWeight(m.Rollout) }
+
+func (m *Moment) replicas() int32 { return v1alpha1.Replicas(m.Rollout) }
+
+func (m *Moment) unavailable() int32 { return v1alpha1.MaxUnavailable(m.Rollout) }
+
+func (m *Moment) steps() []v1alpha1.CanaryStep {
+	if c := m.Rollout.Spec.Strategy.Canary; c != nil {
+		return c.Steps
+	}
+	return nil
+}
+
+func (m *Moment) revision(hash string) *strategy.Revision {
+	for i := range m.Revisions {
+		if hash != "" && m.Revisions[i].Hash == hash {
+			return &m.Revisions[i]
+		}
+	}
+	return nil
+}
+
+func (m *Moment) available(hash string) int32 {
+	if r := m.revision(hash); r != nil {
+		return r.Available
+	}
+	return 0
+}
+
+// total is the number of available pods of all revisions.
+func (m *Moment) total() int32 {
+	sum := int32(0)
+	for i := range m.Revisions {
+		sum += m.Revisions[i].Available
+	}
+	return sum
+}
+
+// weights are the canary weights by which requests may be divided before anything is observed again:
+// a gateway that has not confirmed the routes may follow them at any instant.
+func (m *Moment) weights() []int32 {
+	if m.Traffic.Confirmation == trafficrouting.Pending {
+		return []int32{m.Weight, m.Traffic.Lowest, m.Traffic.Highest}
+	}
+	return []int32{m.Weight}
+}
+
+// backend is a Service and the greatest share of the traffic that it may be sent.
+type backend struct {
+	strategy.Service
+	share int32
+}
+
+func (m *Moment) canary() backend {
+	b := backend{Service: m.Canary}
+	for _, w := range m.weights() {
+		b.share = max(b.share, w)
+	}
+	return b
+}
+
+func (m *Moment) stable() backend {
+	b := backend{Service: m.Stable}
+	for _, w := range m.weights() {
+		b.share = max(b.share, m.full()-w)
+	}
+	return b
+}
+
+// backends are the two Services of a routed Rollout.
+func (m *Moment) backends() [2]backend { return [2]backend{m.canary(), m.stable()} }
+
+func (b backend) selects(hash string) bool { return b.Exists && (b.Hash == "" || b.Hash == hash) }
+
+// behind is the number of available pods that a Service selects.
+func (m *Moment) behind(b backend) int32 {
+	sum := int32(0)
+	for i := range m.Revisions {
+		if b.selects(m.Revisions[i].Hash) {
+			sum += m.Revisions[i].Available
+		}
+	}
+	return sum
+}
+
+// updating reports whether, by a status, one revision takes over from another that still exists.
+func (m *Moment) updating(s *v1alpha1.RolloutStatus) bool {
+	stable := m.revision(s.StableRS)
+	return stable != nil && !stable.Deleting && s.CurrentPodHash != s.StableRS
+}
+
+// sameAttempt reports whether a decision goes on with the update that it found, rather than beginning one.
+func (d *Decision) sameAttempt() bool {
+	before, after := &d.Seen.Rollout.Status, &d.Plan.Status
+	return before.CurrentPodHash == after.CurrentPodHash && before.CurrentStepHash == after.CurrentStepHash &&
+		(before.AbortedAt == nil || before.Abort)
+}
+
+// skipping reports whether steps and verdicts do not count: the user promoted in full, or went back to where steps are not asked for.
+func (d *Decision) skipping() bool {
+	before := &d.Seen.Rollout.Status
+	return before.PromoteFull || !d.Seen.updating(&v1alpha1.RolloutStatus{StableRS: d.Plan.Status.StableRS, CurrentPodHash: "?"}) ||
+		before.StableRS == d.Plan.Status.CurrentPodHash || d.returning()
+}
+
+// returning reports whether the new revision is older than the stable one, with fewer revisions between them than rollbackWindow.revisions.
+func (d *Decision) returning() bool {
+	window := d.Seen.Rollout.Spec.RollbackWindow
+	now, stable := d.Seen.revision(d.Plan.Status.CurrentPodHash), d.Seen.revision(d.Seen.Rollout.Status.StableRS)
+	if window == nil || now == nil || stable == nil || !now.Created.Before(stable.Created) {
+		return false
+	}
+	between := int32(0)
+	for _, r := range d.Seen.Revisions {
+		if r.Created.After(now.Created) && r.Created.Before(stable.Created) {
+			between++
+		}
+	}
+	return between < window.Revisions
+}
+
+// promotes reports whether a decision gives the new revision the place of a stable one that could still serve.
+func (d *Decision) promotes() bool {
+	before := &d.Seen.Rollout.Status
+	stable := d.Seen.revision(before.StableRS)
+	return before.StableRS != d.Plan.Status.StableRS && stable != nil && !stable.Deleting
+}
+
+func indexOf(s *v1alpha1.RolloutStatus) int {
+	if s.CurrentStepIndex == nil {
+		return 0
+	}
+	return int(*s.CurrentStepIndex)
+}
+
+// shareUp is n*weight/full rounded up.
+func shareUp(n, weight, full int32) int32 {
+	return int32((int64(n)*int64(weight) + int64(full) - 1) / int64(full))
+}
