@@ -29,10 +29,10 @@ var notBuilt = []struct {
 	in   finder
 }{
 	{"a blue-green release", func(r *v1alpha1.Rollout) []*field.Path {
-		return when(r.Spec.Strategy.BlueGreen != nil, "spec", "strategy", "blueGreen")
+		return when(r.Spec.Strategy.BlueGreen != nil, "strategy", "blueGreen")
 	}},
 	{"a pod template taken from another workload", func(r *v1alpha1.Rollout) []*field.Path {
-		return when(r.Spec.WorkloadRef != nil, "spec", "workloadRef")
+		return when(r.Spec.WorkloadRef != nil, "workloadRef")
 	}},
 	{"a step of the kind experiment", steps("experiment", func(s v1alpha1.CanaryStep) bool { return s.Experiment != nil })},
 	{"a step of the kind setHeaderRoute", steps("setHeaderRoute", func(s v1alpha1.CanaryStep) bool { return s.SetHeaderRoute != nil })},
@@ -53,29 +53,30 @@ var notBuilt = []struct {
 	{"the router apisix", router("apisix")},
 	{"a router plugin other than " + v1alpha1.PluginGatewayAPI, foreignPlugins},
 	{"traffic routing without a router", func(r *v1alpha1.Rollout) []*field.Path {
-		return when(v1alpha1.HasRouter(r) && !uses(r.Spec.Strategy.Canary.TrafficRouting, allRouters...), "spec", "strategy", "canary", "trafficRouting")
+		return when(v1alpha1.HasRouter(r) && !uses(r.Spec.Strategy.Canary.TrafficRouting, allRouters...), "strategy", "canary", "trafficRouting")
 	}},
 }
 
 var allRouters = []string{"gatewayAPI", "plugins", "istio", "nginx", "alb", "smi", "ambassador", "appMesh", "traefik", "apisix"}
 
-func when(used bool, root string, path ...string) []*field.Path {
+// when gives a path below spec.
+func when(used bool, path ...string) []*field.Path {
 	if !used {
 		return nil
 	}
-	return []*field.Path{field.NewPath(root, path...)}
+	return []*field.Path{field.NewPath("spec", path...)}
 }
 
 func canary(name string, used func(v1alpha1.CanaryStrategy) bool) finder {
 	return func(r *v1alpha1.Rollout) []*field.Path {
 		c := r.Spec.Strategy.Canary
-		return when(c != nil && used(*c), "spec", "strategy", "canary", name)
+		return when(c != nil && used(*c), "strategy", "canary", name)
 	}
 }
 
 func router(name string) finder {
 	return func(r *v1alpha1.Rollout) []*field.Path {
-		return when(v1alpha1.HasRouter(r) && uses(r.Spec.Strategy.Canary.TrafficRouting, name), "spec", "strategy", "canary", "trafficRouting", name)
+		return when(v1alpha1.HasRouter(r) && uses(r.Spec.Strategy.Canary.TrafficRouting, name), "strategy", "canary", "trafficRouting", name)
 	}
 }
 
