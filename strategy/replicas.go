@@ -315,6 +315,9 @@ func (o *Observation) needed(p *position, r *Revision) int32 {
 	need := int32(0)
 	if s := o.Canary; s.Exists && (s.Hash == r.Hash || s.Hash == "") {
 		need += canary
+		if o.managedHeld() {
+			need = max(need, 1)
+		}
 	}
 	if s := o.Stable; s.Exists && (s.Hash == r.Hash || s.Hash == "") {
 		need += stable

@@ -56,7 +56,7 @@ func (p *position) mayPoint(o *Observation, s Service, to *Revision, weight int3
 		return to.Available >= p.replicas
 	case servesAll:
 		return to.Available >= max(1, p.replicas-v1alpha1.MaxUnavailable(o.Rollout))
-	case o.Routed && (weight > 0 || o.unconfirmed()):
+	case o.Routed && (weight > 0 || o.managedHeld() || o.unconfirmed()):
 		return false
 	}
 	return to.Available >= 1

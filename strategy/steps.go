@@ -50,6 +50,8 @@ func (p *position) complete(o *Observation, step v1alpha1.CanaryStep) bool {
 		return atDesired(o, p)
 	case step.SetWeight != nil:
 		return atDesired(o, p) && (!o.Routed || p.carries(o, *step.SetWeight))
+	case step.SetHeaderRoute != nil || step.SetMirrorRoute != nil:
+		return p.routeStepDone(o)
 	case step.Analysis != nil:
 		return p.runs.step != nil && p.runs.step.Status.Phase == v1alpha1.AnalysisPhaseSuccessful
 	}

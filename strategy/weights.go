@@ -188,13 +188,15 @@ func stableFloor(o *Observation, p *position, full int32) int32 {
 func planTraffic(o *Observation, p *position, plan *Plan) {
 	weight, write := trafficWeight(o, p)
 	t := o.Traffic
-	if !write || t.Exact && t.Lowest == weight && t.Highest == weight && len(t.Extra) == 0 {
+	headers, mirrors := managedRoutes(o, p)
+	if !write || t.Exact && t.Lowest == weight && t.Highest == weight && routesHeld(t, headers, mirrors) {
 		return
 	}
 	full := v1alpha1.MaxTrafficWeight(o.Rollout)
 	intent := &TrafficIntent{Split: trafficrouting.Split{
-		Stable: trafficrouting.Share{Service: o.Stable.Name, Weight: full - weight},
-		Canary: trafficrouting.Share{Service: o.Canary.Name, Weight: weight},
+		Stable:  trafficrouting.Share{Service: o.Stable.Name, Weight: full - weight},
+		Canary:  trafficrouting.Share{Service: o.Canary.Name, Weight: weight},
+		Headers: headers, Mirrors: mirrors,
 	}}
 	if t.Highest != weight || t.Lowest != weight {
 		intent.Why = ptr.To(normal(v1alpha1.ReasonTrafficWeightUpdated, fmt.Sprintf("Traffic weight updated from %d to %d", t.Highest, weight)))

@@ -114,10 +114,28 @@ func (m *Moment) behind(b backend) int32 {
 	return sum
 }
 
-// updating reports whether, by a status, one revision takes over from another that still exists.
-func (m *Moment) updating(s *v1alpha1.RolloutStatus) bool {
-	stable := m.revision(s.StableRS)
-	return stable != nil && !stable.Deleting && s.CurrentPodHash != s.StableRS
+// serving is the revision that was promoted last and still exists. Where the status was lost, it is the one that the stable Service selects
+// or, without such a Service, the newest other one that has available pods.
+func (m *Moment) serving() *strategy.Revision {
+	if hash := m.Rollout.Status.StableRS; hash != "" {
+		return m.alive(hash)
+	}
+	if r := m.alive(m.Stable.Hash); r != nil {
+		return r
+	}
+	for i := range m.Revisions {
+		if r := &m.Revisions[i]; r.Hash != m.Current && r.Available > 0 && !r.Deleting {
+			return r
+		}
+	}
+	return nil
+}
+
+func (m *Moment) alive(hash string) *strategy.Revision {
+	if r := m.revision(hash); r != nil && !r.Deleting {
+		return r
+	}
+	return nil
 }
 
 // sameAttempt reports whether a decision goes on with the update that it found, rather than beginning one.
@@ -127,34 +145,38 @@ func (d *Decision) sameAttempt() bool {
 		(before.AbortedAt == nil || before.Abort)
 }
 
-// skipping reports whether steps and verdicts do not count: the user promoted in full, or went back to where steps are not asked for.
+// skipping reports whether steps and verdicts do not count: nothing served before, the user promoted in full, or went back to what
+// serves or to where steps are not asked for.
 func (d *Decision) skipping() bool {
-	before := &d.Seen.Rollout.Status
-	return before.PromoteFull || !d.Seen.updating(&v1alpha1.RolloutStatus{StableRS: d.Plan.Status.StableRS, CurrentPodHash: "?"}) ||
-		before.StableRS == d.Plan.Status.CurrentPodHash || d.returning()
+	serving := d.Seen.serving()
+	return d.Seen.Rollout.Status.PromoteFull || serving == nil || serving.Hash == d.Plan.Status.CurrentPodHash || d.returning(serving)
 }
 
-// returning reports whether the new revision is older than the stable one, with fewer revisions between them than rollbackWindow.revisions.
-func (d *Decision) returning() bool {
-	window := d.Seen.Rollout.Spec.RollbackWindow
-	now, stable := d.Seen.revision(d.Plan.Status.CurrentPodHash), d.Seen.revision(d.Seen.Rollout.Status.StableRS)
-	if window == nil || now == nil || stable == nil || !now.Created.Before(stable.Created) {
+// returning reports whether the new revision is older than the one that serves, with fewer between them than rollbackWindow.revisions.
+func (d *Decision) returning(serving *strategy.Revision) bool {
+	window, now := d.Seen.Rollout.Spec.RollbackWindow, d.Seen.revision(d.Plan.Status.CurrentPodHash)
+	if window == nil || now == nil || !now.Created.Before(serving.Created) {
 		return false
 	}
 	between := int32(0)
 	for _, r := range d.Seen.Revisions {
-		if r.Created.After(now.Created) && r.Created.Before(stable.Created) {
+		if r.Created.After(now.Created) && r.Created.Before(serving.Created) {
 			between++
 		}
 	}
 	return between < window.Revisions
 }
 
-// promotes reports whether a decision gives the new revision the place of a stable one that could still serve.
+// updating reports whether a plan leaves an update under way, away from a revision that serves.
+func (d *Decision) updating() bool {
+	serving := d.Seen.serving()
+	return serving != nil && d.Plan.Status.StableRS == serving.Hash && d.Plan.Status.CurrentPodHash != serving.Hash
+}
+
+// promotes reports whether a decision gives the new revision the place of one that could still serve.
 func (d *Decision) promotes() bool {
-	before := &d.Seen.Rollout.Status
-	stable := d.Seen.revision(before.StableRS)
-	return before.StableRS != d.Plan.Status.StableRS && stable != nil && !stable.Deleting
+	serving := d.Seen.serving()
+	return serving != nil && d.Plan.Status.StableRS != serving.Hash
 }
 
 func indexOf(s *v1alpha1.RolloutStatus) int {

@@ -2,11 +2,13 @@ package simulate
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strconv"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -36,9 +38,12 @@ type World struct {
 	Frozen bool
 	// Reports is true when a gateway confirms routes; Confirmed whether it has confirmed what they hold.
 	Reports, Confirmed bool
-	Runs               []v1alpha1.AnalysisRun
-	Library            analysis.Library
-	Pods               []strategy.Pod
+	// Headers and Mirrors are the managed routes that the routes hold.
+	Headers []v1alpha1.SetHeaderRoute
+	Mirrors []v1alpha1.SetMirrorRoute
+	Runs    []v1alpha1.AnalysisRun
+	Library analysis.Library
+	Pods    []strategy.Pod
 }
 
 // New makes a world for a Rollout in which nothing exists yet but its Services.
@@ -84,6 +89,7 @@ func (w *World) Observe() strategy.Observation {
 	}
 	if w.Routed {
 		o.Traffic = trafficrouting.Observed{Lowest: w.Held, Highest: w.Held, Exact: true, Confirmation: w.confirmation()}
+		w.compareRoutes(&o.Traffic)
 	}
 	if strategy.Restarting(w.Rollout, w.Now) {
 		o.Pods = slices.Clone(w.Pods)
@@ -96,6 +102,25 @@ func (w *World) service(name string) strategy.Service {
 		return *s
 	}
 	return strategy.Service{Name: name}
+}
+
+// compareRoutes holds the managed routes against those that the Rollout asks for, as a router does.
+func (w *World) compareRoutes(t *trafficrouting.Observed) {
+	want := strategy.Split(w.Rollout)
+	for _, h := range w.Headers {
+		if slices.ContainsFunc(want.Headers, func(x v1alpha1.SetHeaderRoute) bool { return equality.Semantic.DeepEqual(x, h) }) {
+			t.Headers = append(t.Headers, h.Name)
+		} else {
+			t.Extra = append(t.Extra, h.Name)
+		}
+	}
+	for _, m := range w.Mirrors {
+		if slices.ContainsFunc(want.Mirrors, func(x v1alpha1.SetMirrorRoute) bool { return equality.Semantic.DeepEqual(x, m) }) {
+			t.Mirrors = append(t.Mirrors, m.Name)
+		} else {
+			t.Extra = append(t.Extra, m.Name)
+		}
+	}
 }
 
 func (w *World) confirmation() trafficrouting.Confirmation {
@@ -123,8 +148,11 @@ func (w *World) Writes(plan strategy.Plan) []Write {
 		if t.Why != nil {
 			lines = []string{line(*t.Why)}
 		}
-		weight := t.Split.Canary.Weight
-		writes = append(writes, Write{Lines: lines, Do: func() { w.Held, w.Confirmed = weight, false }})
+		lines = append(lines, w.routeLines(t.Split)...)
+		writes = append(writes, Write{Lines: lines, Do: func() {
+			w.Held, w.Confirmed = t.Split.Canary.Weight, false
+			w.Headers, w.Mirrors = t.Split.Headers, t.Split.Mirrors
+		}})
 	}
 	for _, i := range plan.Point {
 		writes = append(writes, Write{Lines: []string{line(i.Why)}, Do: func() {
@@ -157,6 +185,34 @@ func (w *World) Writes(plan strategy.Plan) []Write {
 		writes = append(writes, Write{Do: func() { w.stamp(s) }})
 	}
 	return append(writes, Write{Lines: lines(plan.Notes), Do: func() { w.Rollout.Status = *plan.Status.DeepCopy() }})
+}
+
+// routeLines tell which managed routes a split adds and which it removes.
+func (w *World) routeLines(s trafficrouting.Split) (lines []string) {
+	before, after := map[string]bool{}, map[string]bool{}
+	for _, h := range w.Headers {
+		before["header route "+h.Name] = true
+	}
+	for _, m := range w.Mirrors {
+		before["mirror route "+m.Name] = true
+	}
+	for _, h := range s.Headers {
+		after["header route "+h.Name] = true
+	}
+	for _, m := range s.Mirrors {
+		after["mirror route "+m.Name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		if !before[name] {
+			lines = append(lines, "Added "+name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		if !after[name] {
+			lines = append(lines, "Removed "+name)
+		}
+	}
+	return lines
 }
 
 func line(n strategy.Note) string { return n.Reason + ": " + n.Message }

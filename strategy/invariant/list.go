@@ -1,0 +1,56 @@
+package invariant
+
+// Predicate is one invariant over a T; it says what is broken, or nothing.
+type Predicate[T any] struct {
+	Name   string
+	Broken func(*T) string
+}
+
+// OfDecisions hold for every decision, whatever becomes of its plan.
+func OfDecisions() []Predicate[Decision] {
+	return []Predicate[Decision]{
+		{"law 3: shares follow pods", SharesFollowPods},
+		{"law 4: services follow pods", ServicesFollowPods},
+		{"law 6: abort never raises", AbortNeverRaises},
+		{"I5: the aborted never grow", AbortedNeverGrows},
+		{"I6: commands are obeyed", CommandsAreObeyed},
+		{"I7: starts once", StartsOnce},
+		{"I9: the successor serves first", SuccessorServesFirst},
+		{"I9: stable keeps its pods", StableKeepsItsPods},
+		{"I9: only the unused is deleted", OnlyTheUnusedIsDeleted},
+		{"I10: promotes on good news", PromotesOnGoodNews},
+		{"I12: weights stay in range", WeightsStayInRange},
+		{"I12: sizes stay in range", SizesStayInRange},
+		{"I14: steps count when confirmed", StepsCountWhenConfirmed},
+		{"I15: timers are absolute", TimersAreAbsolute},
+		{"I18: no news, no release", NoNewsNoRelease},
+	}
+}
+
+// OfWrites hold for every write of a controller that knew of everything that others did to the world;
+// those of OfBlindWrites hold for every write.
+func OfWrites() []Predicate[Write] {
+	return append(OfBlindWrites(),
+		Predicate[Write]{"I1: backends answer", BackendsAnswer},
+		Predicate[Write]{"I2: capacity follows demand", CapacityFollowsDemand},
+		Predicate[Write]{"I3: stable carries its share", StableCarriesItsShare},
+	)
+}
+
+// OfBlindWrites hold for every write, also of a controller that missed what others did.
+func OfBlindWrites() []Predicate[Write] {
+	return []Predicate[Write]{
+		{"I6, I8: writes are conditional", WritesAreConditional},
+		{"I7: takes effect once", TakesEffectOnce},
+	}
+}
+
+// Check gives the first predicate that is broken, by name and in its own words; "" if all hold.
+func Check[T any](predicates []Predicate[T], subject *T) string {
+	for _, p := range predicates {
+		if broken := p.Broken(subject); broken != "" {
+			return p.Name + ": " + broken
+		}
+	}
+	return ""
+}

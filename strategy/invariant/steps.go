@@ -1,0 +1,203 @@
+package invariant
+
+import (
+	"fmt"
+	"strconv"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sluice-delivery/sluice/analysis"
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+)
+
+// passed lists the steps that a decision counts as done because of what was observed.
+func (d *Decision) passed() (from, to int) {
+	before, after := &d.Seen.Rollout.Status, &d.Plan.Status
+	if !d.sameAttempt() {
+		before = &v1alpha1.RolloutStatus{}
+	}
+	if d.skipping() || after.Abort {
+		return 0, 0
+	}
+	return min(indexOf(before), len(d.Seen.steps())), indexOf(after)
+}
+
+// began is when the update of a decision started; the clock counts in whole seconds.
+func (d *Decision) began() metav1.Time {
+	if t := d.Plan.Status.Duration; t != nil && t.RolloutStartedAt != nil {
+		return *t.RolloutStartedAt
+	}
+	return metav1.Time{}
+}
+
+// about reports whether a run judges the revision of a decision in this very update.
+func (d *Decision) about(run *v1alpha1.AnalysisRun, kind string) bool {
+	return run.Labels[v1alpha1.LabelPodTemplateHash] == d.Plan.Status.CurrentPodHash && run.Labels[v1alpha1.LabelRolloutType] == kind &&
+		!run.CreationTimestamp.Time.Before(d.began().Time)
+}
+
+// PromotesOnGoodNews is I10: a step with an analysis is passed, and an update completed, only on a verdict that is good, about this revision
+// and of this update. No news, old news and news of somebody else are not good news.
+func PromotesOnGoodNews(d *Decision) string {
+	from, to := d.passed()
+	for i := from; i < to; i++ {
+		if d.Seen.steps()[i].Analysis != nil && !d.succeeded(i) {
+			return fmt.Sprintf("step %d is passed and no analysis of it succeeded", i)
+		}
+	}
+	if !d.promotes() || d.skipping() {
+		return ""
+	}
+	c := d.Seen.Rollout.Spec.Strategy.Canary
+	if c == nil || c.Analysis == nil || int(v1alpha1.StartingStep(c.Analysis)) > len(c.Steps) {
+		return ""
+	}
+	for i := range d.Seen.Runs {
+		if run := &d.Seen.Runs[i]; d.about(run, analysis.TypeBackground) && positive(run) {
+			return ""
+		}
+	}
+	return "the update is completed and the background analysis has said nothing good"
+}
+
+func (d *Decision) succeeded(step int) bool {
+	for i := range d.Seen.Runs {
+		run := &d.Seen.Runs[i]
+		if d.about(run, analysis.TypeStep) && run.Labels[v1alpha1.LabelStepIndex] == strconv.Itoa(step) && !run.Spec.Terminate &&
+			run.Status.Phase == v1alpha1.AnalysisPhaseSuccessful {
+			return true
+		}
+	}
+	return false
+}
+
+// positive reports whether a background run succeeded, or has found something good about every metric so far.
+func positive(run *v1alpha1.AnalysisRun) bool {
+	if run.Status.Phase.Completed() {
+		return run.Status.Phase == v1alpha1.AnalysisPhaseSuccessful
+	}
+	for _, m := range run.Status.MetricResults {
+		if !m.DryRun && m.Successful == 0 {
+			return false
+		}
+	}
+	return len(run.Status.MetricResults) == len(run.Spec.Metrics)
+}
+
+// StepsCountWhenConfirmed is I14: a weight counts as set, and an update as complete, only when requests are really divided so and the canary
+// Service selects the revision in question. Routes that nobody has taken over yet say nothing about users.
+func StepsCountWhenConfirmed(d *Decision) string {
+	if !d.Seen.Routed {
+		return ""
+	}
+	from, to := d.passed()
+	for i := from; i < to; i++ {
+		if w := d.Seen.steps()[i].SetWeight; w != nil && !d.divided(*w) {
+			return fmt.Sprintf("step %d counts as done while the canary %q really has %d and not %d", i, d.Seen.Canary.Hash, d.Seen.Weight, *w)
+		}
+	}
+	if d.promotes() && !d.divided(d.Seen.full()) {
+		return fmt.Sprintf("the update is completed while the canary %q really has %d and not %d", d.Seen.Canary.Hash, d.Seen.Weight, d.Seen.full())
+	}
+	return ""
+}
+
+func (d *Decision) divided(weight int32) bool {
+	return d.Seen.Weight == weight && (weight == 0 || d.Seen.Canary.Hash == d.Plan.Status.CurrentPodHash)
+}
+
+// TimersAreAbsolute is I15: whoever decides, and however often it was restarted, a pause lasts from the moment that the status names,
+// and neither that moment nor a deadline moves.
+func TimersAreAbsolute(d *Decision) string {
+	before, after := &d.Seen.Rollout.Status, &d.Plan.Status
+	from, to := d.passed()
+	for i := from; i < to; i++ {
+		if pause := d.Seen.steps()[i].Pause; pause != nil {
+			if broken := d.cutShort(i, pause); broken != "" {
+				return broken
+			}
+		}
+	}
+	if d.sameAttempt() && indexOf(before) == indexOf(after) {
+		for _, old := range before.PauseConditions {
+			for _, c := range after.PauseConditions {
+				if c.Reason == old.Reason && !c.StartTime.Equal(&old.StartTime) {
+					return fmt.Sprintf("the pause %s began at %s and now at %s", c.Reason, old.StartTime, c.StartTime)
+				}
+			}
+		}
+	}
+	for _, i := range d.Plan.Scale {
+		if r := d.Seen.revision(i.Hash); r != nil && r.Deadline != nil && i.Deadline != nil && *i.Deadline != "" {
+			return fmt.Sprintf("the deadline of ReplicaSet %s moves from %s to %s", i.Name, r.Deadline, *i.Deadline)
+		}
+	}
+	return ""
+}
+
+// cutShort says what is wrong if a pause ends before its time and nobody resumed.
+func (d *Decision) cutShort(step int, pause *v1alpha1.RolloutPause) string {
+	before := &d.Seen.Rollout.Status
+	if before.ControllerPause && len(before.PauseConditions) == 0 {
+		return ""
+	}
+	length, indefinite, valid := v1alpha1.PauseDuration(pause)
+	for _, c := range before.PauseConditions {
+		if c.Reason != v1alpha1.PauseReasonCanaryPauseStep {
+			continue
+		}
+		if indefinite || !valid {
+			return fmt.Sprintf("the pause of step %d ended by itself", step)
+		}
+		if end := c.StartTime.Add(length); d.Seen.Now.Before(end) {
+			return fmt.Sprintf("the pause of step %d ended %s early", step, end.Sub(d.Seen.Now))
+		}
+		return ""
+	}
+	return fmt.Sprintf("the pause of step %d ended and had not begun", step)
+}
+
+// StartsOnce is I7 for analyses: no run is started for a place that has one which is unfinished, or which succeeded in this update.
+// Each effect of a step has one name, so that a decision that is made twice takes effect once.
+func StartsOnce(d *Decision) string {
+	for _, start := range d.Plan.Start {
+		kind, step := start.Run.Labels[v1alpha1.LabelRolloutType], start.Run.Labels[v1alpha1.LabelStepIndex]
+		for i := range d.Seen.Runs {
+			run := &d.Seen.Runs[i]
+			if !d.about(run, kind) || run.Labels[v1alpha1.LabelStepIndex] != step || run.Spec.Terminate ||
+				run.Annotations[v1alpha1.AnnotationRevision] != start.Run.Annotations[v1alpha1.AnnotationRevision] {
+				continue
+			}
+			if !run.Status.Phase.Completed() {
+				return fmt.Sprintf("AnalysisRun %s is started beside %s, which is not over", start.Run.Name, run.Name)
+			}
+		}
+	}
+	return ""
+}
+
+// TakesEffectOnce is I7 in the world: there are never two unfinished runs of one place, nor two ReplicaSets of one revision,
+// however stale the eyes were that saw neither.
+func TakesEffectOnce(w *Write) string {
+	places := map[string]string{}
+	for i := range w.After.Runs {
+		run := &w.After.Runs[i]
+		if run.Status.Phase.Completed() || run.Spec.Terminate {
+			continue
+		}
+		place := fmt.Sprint(run.Labels[v1alpha1.LabelRolloutType], "/", run.Labels[v1alpha1.LabelPodTemplateHash], "/",
+			run.Annotations[v1alpha1.AnnotationRevision], "/", run.Labels[v1alpha1.LabelStepIndex])
+		if other, ok := places[place]; ok {
+			return fmt.Sprintf("AnalysisRuns %s and %s both measure %s", other, run.Name, place)
+		}
+		places[place] = run.Name
+	}
+	for i := range w.After.Revisions {
+		for j := range i {
+			if w.After.Revisions[i].Hash == w.After.Revisions[j].Hash {
+				return "there are two ReplicaSets of revision " + w.After.Revisions[i].Hash
+			}
+		}
+	}
+	return ""
+}
