@@ -83,6 +83,9 @@ func (p *position) identify(o *Observation) {
 		s.CurrentPodHash, s.CurrentStepHash = o.Current, hash
 		s.RestartedAt = o.Rollout.Spec.RestartAt
 	}
+	if s.StableRS == "" {
+		s.StableRS = servingHash(o)
+	}
 	p.stable = o.revision(s.StableRS)
 	p.fresh = p.stable == nil || p.stable.Deleting
 	if p.fresh {
@@ -102,6 +105,23 @@ func (p *position) identify(o *Observation) {
 		p.jumpToEnd()
 	}
 	p.clampIndex()
+}
+
+// servingHash tells which revision serves where a lost status no longer does: the one behind the stable Service, or without Services
+// the newest older one that has pods. Without this a canary whose status was lost would look like a first deploy.
+func servingHash(o *Observation) string {
+	if o.Stable.Name != "" {
+		if o.Stable.Managed && o.revision(o.Stable.Hash) != nil {
+			return o.Stable.Hash
+		}
+		return ""
+	}
+	for _, r := range o.Revisions {
+		if r.Hash != o.Current && !r.Deleting && r.Available > 0 {
+			return r.Hash
+		}
+	}
+	return ""
 }
 
 func (p *position) restart(o *Observation) {

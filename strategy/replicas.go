@@ -116,7 +116,7 @@ func canaryReached(o *Observation, p *position, wanted int32) bool {
 func planReplicas(o *Observation, p *position, plan *Plan) {
 	want := wantedSizes(o, p)
 	moved := false
-	if p.stable != nil && !p.done() {
+	if p.stable != nil && p.stable != p.current && !p.done() {
 		moved = planKept(o, p, plan, p.stable, want.Stable) || moved
 	}
 	if p.current == nil {

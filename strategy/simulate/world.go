@@ -287,8 +287,22 @@ func (w *World) run(name string) *v1alpha1.AnalysisRun {
 	return nil
 }
 
+// AddPod adds a pod that a restart may evict.
+func (w *World) AddPod(name, hash string) {
+	w.Pods = append(w.Pods, strategy.Pod{Name: name, Hash: hash, Created: w.Now, Available: true})
+}
+
+// evict takes a pod away; its ReplicaSet makes a new one, which is not available yet.
 func (w *World) evict(name string) {
-	w.Pods = slices.DeleteFunc(w.Pods, func(p strategy.Pod) bool { return p.Name == name })
+	for i := range w.Pods {
+		if p := &w.Pods[i]; p.Name == name {
+			if s := w.Set(p.Hash); s != nil && p.Available {
+				s.Available--
+				s.Ready--
+			}
+			p.Name, p.Created, p.Available = name+"'", w.Now, false
+		}
+	}
 }
 
 func (w *World) stamp(s *strategy.Stamp) {
@@ -317,6 +331,9 @@ func (w *World) Available() (lines []string) {
 			lines = append(lines, fmt.Sprintf("%d pods of %s are no longer available", s.Available-can, s.Hash))
 		}
 		s.Ready, s.Available = can, can
+	}
+	for i := range w.Pods {
+		w.Pods[i].Available = true
 	}
 	w.Program()
 	return lines

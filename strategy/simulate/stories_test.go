@@ -1,0 +1,133 @@
+package simulate_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
+
+	"github.com/sluice-delivery/sluice/analysis"
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/strategy/simulate"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden stories")
+
+// teller leads a world through a story.
+type teller struct {
+	simulate.Story
+	t *testing.T
+}
+
+func (s *teller) release(version string) {
+	s.Tell("the spec asks for %s", version)
+	s.World.Image = version
+	s.World.Rollout.Generation++
+	s.rest()
+}
+
+func (s *teller) rest() {
+	s.Rest()
+	s.State()
+}
+
+func (s *teller) edit(what string, change func(*v1alpha1.Rollout)) {
+	s.Tell("%s", what)
+	change(s.World.Rollout)
+	s.rest()
+}
+
+func (s *teller) wait(d time.Duration) {
+	s.Tell("%s pass", d)
+	s.World.Now = s.World.Now.Add(d)
+	s.rest()
+}
+
+func (s *teller) judge(phase v1alpha1.AnalysisPhase, message string) {
+	s.Tell("the analysis says %s", phase)
+	s.World.Judge(phase, message)
+	s.rest()
+}
+
+func (s *teller) most(version string, pods int32) {
+	s.Tell("no more than %d pods of %s can be available", pods, version)
+	s.World.Most[version] = pods
+	s.rest()
+}
+
+func (s *teller) promote() {
+	s.edit("promote", func(r *v1alpha1.Rollout) { r.Status.PauseConditions = nil })
+}
+
+func (s *teller) promoteFull() {
+	s.edit("promote --full", func(r *v1alpha1.Rollout) { r.Status.PromoteFull = true })
+}
+
+func (s *teller) abort() {
+	s.edit("abort", func(r *v1alpha1.Rollout) { r.Status.Abort = true })
+}
+
+func (s *teller) retry() {
+	s.edit("retry", func(r *v1alpha1.Rollout) { r.Status.Abort = false })
+}
+
+func (s *teller) scale(n int32) {
+	s.edit("replicas are set to another number", func(r *v1alpha1.Rollout) { r.Spec.Replicas = &n })
+}
+
+const (
+	routed = `{replicas: 5, selector: {matchLabels: {app: web}}, strategy: {canary: {canaryService: canary, stableService: stable,
+  trafficRouting: {managedRoutes: [{name: testers}, {name: shadow}], gatewayAPI: {httpRoute: web}}, EXTRA steps: [STEPS]}}}`
+	basic   = `{replicas: 5, selector: {matchLabels: {app: web}}, strategy: {canary: {EXTRA steps: [STEPS]}}}`
+	byColor = `{replicas: 3, selector: {matchLabels: {app: web}}, strategy: {blueGreen: {activeService: active, previewService: preview, EXTRA}}}`
+)
+
+type story struct {
+	name, why          string
+	spec, extra, steps string
+	tell               func(*teller)
+}
+
+func (c story) world(t *testing.T) *simulate.World {
+	text := strings.NewReplacer("EXTRA", c.extra, "STEPS", c.steps).Replace(c.spec)
+	r := &v1alpha1.Rollout{}
+	r.Name = "web"
+	if err := yaml.UnmarshalStrict([]byte(text), &r.Spec); err != nil {
+		t.Fatalf("reading the spec of the story: %v", err)
+	}
+	w := simulate.New(r, time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC))
+	w.Most = map[string]int32{}
+	check := v1alpha1.AnalysisTemplateSpec{Metrics: []v1alpha1.Metric{{Name: "good", Provider: v1alpha1.MetricProvider{Web: &v1alpha1.WebMetric{URL: "http://check.example/"}}}}}
+	w.Library = analysis.Library{Templates: map[string]v1alpha1.AnalysisTemplateSpec{"check": check}}
+	return w
+}
+
+// TestStories tells each story and compares it with the golden one; go test -update writes them anew.
+func TestStories(t *testing.T) {
+	for _, c := range stories {
+		t.Run(c.name, func(t *testing.T) {
+			s := &teller{Story: simulate.Story{World: c.world(t)}, t: t}
+			s.release("v1")
+			c.tell(s)
+			got := "# " + c.why + "\n" + s.Text()
+			file := filepath.Join("testdata", strings.NewReplacer(" ", "-", ",", "").Replace(c.name)+".txt")
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("the story changed, -golden +now (make golden accepts it):\n%s", diff)
+			}
+		})
+	}
+}
