@@ -86,8 +86,8 @@ func parse(t *testing.T, text string) map[string]any {
 
 func TestEachCRDInstallsWithAPlainApply(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(crdFolder, "argoproj.io_*.yaml"))
-	if err != nil || len(files) != 5 {
-		t.Fatalf("found %d CRDs, error %v, want 5", len(files), err)
+	if err != nil || len(files) != 8 {
+		t.Fatalf("found %d CRDs, error %v, want 8", len(files), err)
 	}
 	for _, file := range files {
 		crd := readCRD(t, file)
