@@ -10,6 +10,7 @@ func Decide(o Observation) Plan {
 	planReplicas(&o, at, &plan)
 	planRuns(&o, at, &plan)
 	planRestart(&o, at, &plan)
+	planWorkload(&o, at, &plan)
 	planStamp(&o, at, &plan)
 	planStatus(&o, at, &plan)
 	return plan

@@ -36,6 +36,8 @@ type Observation struct {
 	Library analysis.Library
 	// Pods are observed only while a restart is under way, oldest first.
 	Pods []Pod
+	// Workload is the object that workloadRef names; nil without a workloadRef.
+	Workload *Workload
 	// InstanceID is copied onto the runs; empty for none.
 	InstanceID string
 }
@@ -52,6 +54,8 @@ type Revision struct {
 	Spec, Replicas, Ready, Available int32
 	// MinReadySeconds is that of the ReplicaSet.
 	MinReadySeconds int32
+	// Metadata is what the ReplicaSet's pods carry for their role; see canaryMetadata and its siblings.
+	Metadata v1alpha1.PodTemplateMetadata
 	// Desired is the desired-replicas annotation; -1 if absent.
 	Desired int32
 	// Deadline is the scale-down deadline; nil if there is none.
@@ -60,6 +64,14 @@ type Revision struct {
 	Failure string
 	// Deleting is true once the ReplicaSet carries a deletion timestamp.
 	Deleting bool
+}
+
+// Workload is a Deployment, ReplicaSet or PodTemplate that holds the pod template of a Rollout.
+type Workload struct {
+	Kind, Name string
+	Generation int64
+	// Replicas is spec.replicas; nil for a kind that has none.
+	Replicas *int32
 }
 
 // Service is a Service whose selector the Rollout switches.

@@ -20,6 +20,8 @@ type Plan struct {
 	// Start creates AnalysisRuns, Stop terminates and Forget deletes them, by name.
 	Start        []RunIntent
 	Stop, Forget []string
+	// Workload scales the object that workloadRef names; nil to leave it.
+	Workload *WorkloadIntent
 	// Prune deletes ReplicaSets beyond the history limit, by name.
 	Prune []string
 	// Evict are the names of pods that a restart evicts.
@@ -67,7 +69,12 @@ type ReplicaSetIntent struct {
 	Desired *int32
 	// MinReadySeconds is written when it is not nil.
 	MinReadySeconds *int32
-	Why             []Note
+	// Metadata replaces what the pods carry for their role, on the template and on live pods; nil to leave it.
+	Metadata *v1alpha1.PodTemplateMetadata
+	// AntiAffinity is injected into the template of a created ReplicaSet against the pods of the revision Avoid; nil for none.
+	AntiAffinity *v1alpha1.AntiAffinity
+	Avoid        string
+	Why          []Note
 }
 
 // RunIntent creates an AnalysisRun.
@@ -76,15 +83,23 @@ type RunIntent struct {
 	Why Note
 }
 
+// WorkloadIntent scales the workload that the Rollout takes over from.
+type WorkloadIntent struct {
+	Replicas int32
+	Why      Note
+}
+
 // Stamp changes the Rollout outside of its status.
 type Stamp struct {
 	// Replicas is the default for an absent spec.replicas; nil to leave it.
 	Replicas *int32
 	// Revision is the number for the revision annotation; 0 to leave it.
 	Revision int64
+	// WorkloadGeneration is written to the annotation of that name; 0 to leave it.
+	WorkloadGeneration int64
 }
 
 // Empty reports whether nothing but the status is left to write.
 func (p Plan) Empty() bool {
-	return p.Traffic == nil && len(p.Point)+len(p.Scale)+len(p.Start)+len(p.Stop)+len(p.Forget)+len(p.Prune)+len(p.Evict) == 0 && p.Stamp == nil
+	return p.Traffic == nil && len(p.Point)+len(p.Scale)+len(p.Start)+len(p.Stop)+len(p.Forget)+len(p.Prune)+len(p.Evict) == 0 && p.Stamp == nil && p.Workload == nil
 }

@@ -134,11 +134,18 @@ func planReplicas(o *Observation, p *position, plan *Plan) {
 func planCreate(o *Observation, p *position, plan *Plan, size int32) {
 	name := o.Rollout.Name + "-" + o.Current
 	created := fmt.Sprintf("Created ReplicaSet %s (revision %d)", name, p.number)
-	plan.Scale = append(plan.Scale, ReplicaSetIntent{
+	intent := ReplicaSetIntent{
 		Name: name, Hash: o.Current, Create: true, Replicas: ptr.To(size), Revision: p.number,
 		Desired: ptr.To(p.replicas), MinReadySeconds: ptr.To(o.Rollout.Spec.MinReadySeconds),
 		Why: []Note{normal(v1alpha1.ReasonNewReplicaSetCreated, created)},
-	})
+	}
+	if m := p.roleMetadata(o, nil); len(m.Labels)+len(m.Annotations) > 0 {
+		intent.Metadata = &m
+	}
+	if a := antiAffinity(o.Rollout); a != nil && p.stable != nil {
+		intent.AntiAffinity, intent.Avoid = a, p.stable.Hash
+	}
+	plan.Scale = append(plan.Scale, intent)
 }
 
 // planKept brings the new or the stable revision to its size; it reports whether the size changes.
@@ -166,6 +173,7 @@ func planKept(o *Observation, p *position, plan *Plan, r *Revision, size int32) 
 	if r.Spec == size && r.Desired != p.replicas && size > 0 {
 		intent.Desired = ptr.To(p.replicas)
 	}
+	intent.redress(r, p.roleMetadata(o, r))
 	plan.scale(intent)
 	return size != r.Spec
 }
@@ -224,6 +232,9 @@ func planOthers(o *Observation, p *position, plan *Plan, moved bool) {
 			budget -= min(r.Available, r.Spec-size)
 		}
 		intent.redate(r, deadline)
+		if size > 0 {
+			intent.redress(r, p.roleMetadata(o, r))
+		}
 		plan.scale(intent)
 	}
 }
@@ -360,7 +371,7 @@ func (i *ReplicaSetIntent) redate(r *Revision, deadline string) {
 }
 
 func (plan *Plan) scale(i ReplicaSetIntent) {
-	if i.Replicas != nil || i.Deadline != nil || i.Desired != nil || i.Revision != 0 || i.MinReadySeconds != nil {
+	if i.Replicas != nil || i.Deadline != nil || i.Desired != nil || i.Revision != 0 || i.MinReadySeconds != nil || i.Metadata != nil {
 		plan.Scale = append(plan.Scale, i)
 	}
 }

@@ -65,6 +65,9 @@ func planStamp(o *Observation, p *position, plan *Plan) {
 		stamp.Revision = p.number
 		p.note(normal(v1alpha1.ReasonRolloutUpdated, "Rollout updated to revision "+numberText(p.number)))
 	}
+	if w := o.Workload; w != nil && o.Rollout.Annotations[v1alpha1.AnnotationWorkloadGeneration] != numberText(w.Generation) {
+		stamp.WorkloadGeneration = w.Generation
+	}
 	if stamp != (Stamp{}) {
 		plan.Stamp = &stamp
 	}
