@@ -3,37 +3,17 @@
 package v1alpha1
 
 import (
-	"bufio"
-	"encoding/json"
-	"os"
-	"path/filepath"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/sluice-delivery/sluice/internal/conformance"
 )
 
-// eachVector calls f for each line of a file of vectors.
-func eachVector[V any](t *testing.T, name string, f func(V)) {
-	t.Helper()
-	file, err := os.Open(filepath.Join(os.Getenv("VECTORS"), name))
-	if err != nil {
-		t.Fatalf("set VECTORS to the folder of the conformance vectors: %v", err)
-	}
-	defer file.Close()
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var v V
-		if err := json.Unmarshal(lines.Bytes(), &v); err != nil {
-			t.Fatal(err)
-		}
-		f(v)
-	}
-	if err := lines.Err(); err != nil {
-		t.Fatal(err)
-	}
-}
+const differences = "../../../docs/compatibility/words.md"
 
 type wordVector struct {
 	ID, Kind, Note string
@@ -57,96 +37,71 @@ type wordVector struct {
 }
 
 func TestConformanceOfDurationsAndSteps(t *testing.T) {
-	agree := 0
-	eachVector(t, "durations-and-steps.jsonl", func(v wordVector) {
-		switch v.Kind {
-		case "pauseDuration":
-			comparePause(t, v)
-		case "intervalString":
-			compareInterval(t, v)
-		case "stepHash":
-			compareStepHash(t, v)
-		case "podTemplateHash":
-			compareTemplateHash(t, v)
-		case "currentStep":
-			compareStepText(t, v)
-		default:
-			return // names of runs and the rollback window are compared where they are decided
+	answers := map[string]func(wordVector) string{
+		"pauseDuration":   comparePause,
+		"intervalString":  compareInterval,
+		"stepHash":        compareStepHash,
+		"podTemplateHash": compareTemplateHash,
+		"currentStep":     compareStepText,
+	}
+	conformance.Compare(t, "durations-and-steps.jsonl", differences, "step-", func(_ *testing.T, v wordVector) conformance.Case {
+		answer, ours := answers[v.Kind]
+		if !ours { // names of runs and the rollback window are compared where they are decided
+			return conformance.Case{Foreign: true}
 		}
-		agree++
+		return conformance.Case{ID: v.ID, Note: v.Note, Diff: answer(v)}
 	})
-	t.Logf("conformance: durations-and-steps %d words compared, hashes of pod templates by their equality only", agree)
 }
 
-func comparePause(t *testing.T, v wordVector) {
+func comparePause(v wordVector) string {
 	d, indefinite, valid := PauseDuration(&v.Input.Pause)
-	if indefinite != v.Expect.Indefinite || valid == v.Expect.Invalid {
-		t.Errorf("%s: indefinite %t, valid %t; want %t, %t", v.ID, indefinite, valid, v.Expect.Indefinite, !v.Expect.Invalid)
+	if !valid {
+		return cmp.Diff(v.Expect.Invalid, true)
 	}
-	if valid && d.Seconds() != v.Expect.Seconds {
-		t.Errorf("%s: %s, want %v seconds", v.ID, d, v.Expect.Seconds)
-	}
+	return cmp.Diff([]any{v.Expect.Indefinite, v.Expect.Invalid, v.Expect.Seconds}, []any{indefinite, false, d.Seconds()})
 }
 
-func compareInterval(t *testing.T, v wordVector) {
+func compareInterval(v wordVector) string {
 	d, err := v.Input.Value.Duration()
-	if (err != nil) != v.Expect.Error || d != time.Duration(v.Expect.Seconds*float64(time.Second)) {
-		t.Errorf("%s: %s, %v; want %v seconds, error %t", v.ID, d, err, v.Expect.Seconds, v.Expect.Error)
-	}
+	return cmp.Diff([]any{v.Expect.Error, time.Duration(v.Expect.Seconds * float64(time.Second))}, []any{err != nil, d})
 }
 
-func compareStepHash(t *testing.T, v wordVector) {
-	for _, side := range []struct {
-		steps []CanaryStep
-		want  string
-	}{{v.Input.StepsA, v.Expect.HashA}, {v.Input.StepsB, v.Expect.HashB}} {
-		r := &Rollout{Spec: RolloutSpec{Strategy: RolloutStrategy{Canary: &CanaryStrategy{Steps: side.steps}}}}
-		if got := StepHash(r); got != side.want {
-			t.Errorf("%s (%s): %s, want %s", v.ID, v.Note, got, side.want)
-		}
+func compareStepHash(v wordVector) string {
+	hash := func(steps []CanaryStep) string {
+		return StepHash(&Rollout{Spec: RolloutSpec{Strategy: RolloutStrategy{Canary: &CanaryStrategy{Steps: steps}}}})
 	}
+	return cmp.Diff([]string{v.Expect.HashA, v.Expect.HashB}, []string{hash(v.Input.StepsA), hash(v.Input.StepsB)})
 }
 
-func compareTemplateHash(t *testing.T, v wordVector) {
-	a, err := PodTemplateHash(v.Input.TemplateA, v.Input.CollisionCount)
-	if err != nil {
-		t.Fatalf("%s: %v", v.ID, err)
-	}
-	b, other := "", "another collision count"
+// compareTemplateHash compares a template with another, or with itself without a collision count.
+func compareTemplateHash(v wordVector) string {
+	other, collisions := v.Input.TemplateA, (*int32)(nil)
 	if v.Input.TemplateB != nil {
-		other = v.Note
-		b, err = PodTemplateHash(*v.Input.TemplateB, v.Input.CollisionCount)
-	} else {
-		b, err = PodTemplateHash(v.Input.TemplateA, nil)
+		other, collisions = *v.Input.TemplateB, v.Input.CollisionCount
 	}
-	if err != nil {
-		t.Fatalf("%s: %v", v.ID, err)
+	a, errA := PodTemplateHash(v.Input.TemplateA, v.Input.CollisionCount)
+	b, errB := PodTemplateHash(other, collisions)
+	if errA != nil || errB != nil {
+		return fmt.Sprint(errA, errB)
 	}
-	if (a == b) != v.Expect.Equal {
-		t.Errorf("%s (%s): equal %t, want %t", v.ID, other, a == b, v.Expect.Equal)
-	}
+	return cmp.Diff(v.Expect.Equal, a == b)
 }
 
-func compareStepText(t *testing.T, v wordVector) {
+func compareStepText(v wordVector) string {
 	if !v.Expect.HasStep {
-		return
+		return ""
 	}
-	if got := StepText(v.Input.Rollout.Spec.Strategy.Canary.Steps[v.Expect.Index]); got != v.Expect.Text {
-		t.Errorf("%s: %q, want %q", v.ID, got, v.Expect.Text)
-	}
+	return cmp.Diff(v.Expect.Text, StepText(v.Input.Rollout.Spec.Strategy.Canary.Steps[v.Expect.Index]))
 }
 
 func TestConformanceOfSurgeAndUnavailability(t *testing.T) {
-	compared := 0
-	eachVector(t, "replica-counts-basic.jsonl", func(v struct {
+	type vector struct {
 		ID, Note string
 		Rollout  Rollout
 		Expect   struct{ MaxSurge, MaxUnavailable int32 }
-	}) {
-		compared++
-		if surge, unavailable := MaxSurge(&v.Rollout), MaxUnavailable(&v.Rollout); surge != v.Expect.MaxSurge || unavailable != v.Expect.MaxUnavailable {
-			t.Errorf("%s (%s): %d and %d, want %d and %d", v.ID, v.Note, surge, unavailable, v.Expect.MaxSurge, v.Expect.MaxUnavailable)
-		}
+	}
+	conformance.Compare(t, "replica-counts-basic.jsonl", differences, "basic-", func(_ *testing.T, v vector) conformance.Case {
+		return conformance.Case{ID: v.ID, Note: v.Note, Diff: cmp.Diff(
+			[]int32{v.Expect.MaxSurge, v.Expect.MaxUnavailable}, []int32{MaxSurge(&v.Rollout), MaxUnavailable(&v.Rollout)})}
 	})
-	t.Logf("conformance: surge and unavailability of replica-counts-basic, %d compared", compared)
 }

@@ -15,7 +15,8 @@ import (
 type Referenced struct {
 	// Services by name. A nil one was looked for and does not exist; a name that is absent was not looked for and is not judged.
 	Services map[string]*corev1.Service
-	// Compose makes the run that an analysis of the Rollout asks for, or says why it cannot be made. Nil leaves analyses unjudged.
+	// Compose makes the run that an analysis of the Rollout asks for, or says why it cannot be made. It must let endless metrics
+	// pass, as for a background analysis: which analyses may be endless is judged here. Nil leaves analyses unjudged.
 	Compose func(v1alpha1.RolloutAnalysis) (*v1alpha1.AnalysisRun, error)
 }
 

@@ -1,0 +1,77 @@
+GO       ?= go
+FUZZTIME ?= 30s
+TOOL     := $(GO) tool -modfile=go.tool.mod
+MODULES  := . test test/controlplane test/prometheus
+GENERATED := config/crd docs/api.md apis
+PROGRAMS := sluice-controller kubectl-sluice
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+##@ Start here
+.PHONY: help demo test
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## Watch three releases on a real control plane; UNATTENDED=1 checks them and leaves
+	cd test && $(GO) run ./prepare && $(GO) run ./demo $(if $(UNATTENDED),-unattended)
+
+test: ## Run every test; the first time it builds a control plane, once for all clones
+	$(GO) test ./...
+	cd test && $(GO) run ./prepare && $(GO) test ./...
+
+##@ Build
+.PHONY: build image $(PROGRAMS)
+build: $(PROGRAMS) ## Build the controller and the kubectl plugin into bin/
+
+sluice-controller:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/$@ ./cmd/controller
+kubectl-sluice:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/$@ ./cmd/kubectl-sluice
+
+image: ## Make the controller's image in dist/: a folder for the Containerfile, and an archive that needs no Docker
+	GOOS=linux CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -ldflags=-s -o dist/root/sluice-controller ./cmd/controller
+	arch=$$($(GO) env GOARCH); GOARCH= $(GO) run ./internal/image -root dist/root -out dist/sluice-controller.tar -arch $$arch
+
+##@ Change
+.PHONY: generate golden fuzz
+generate: ## Rewrite what is made from the types: deep copies, CRDs, docs/api.md
+	$(TOOL) controller-gen object paths=./apis/...
+	$(TOOL) controller-gen crd:maxDescLen=200 paths=./apis/rollouts/... output:crd:dir=config/crd
+	$(GO) run ./internal/generate
+
+golden: ## Rewrite the golden files from what the code does now; read the difference before you keep it
+	$(GO) test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u | grep -v '^./test') -update
+
+fuzz: ## Fuzz each parser of user text for FUZZTIME (30s)
+	@grep -ro --include='*_test.go' '^func Fuzz[A-Za-z]*' --exclude-dir=test . | sed 's/_test.go:func / /' | while read -r file target; do \
+	  echo "$$target in $$(dirname $$file)"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$(dirname $$file) || exit 1; done
+
+##@ Check
+.PHONY: integration conformance bench lint verify
+integration: ## Run the tests that need an API server, alone
+	cd test && $(GO) run ./prepare && $(GO) test ./integration/...
+
+conformance: ## Compare with vectors of the reference: make conformance VECTORS=<folder>
+	@test -d "$(VECTORS)" || { echo "make conformance VECTORS=<folder>: the folder holds the vectors, one JSON document a line"; exit 2; }
+	@mkdir -p bin; VECTORS="$(abspath $(VECTORS))" $(GO) test -count=1 -tags conformance -v \
+	  $$(grep -rl --include='*_test.go' '^//go:build conformance' . | xargs -n1 dirname | sort -u) > bin/conformance.log 2>&1; status=$$?; \
+	  grep -E 'conformance: |^ok|^FAIL|^--- FAIL' bin/conformance.log | sed 's/^ *[a-z_]*\.go:[0-9]*: //'; \
+	  test $$status = 0 || { tail -n 60 bin/conformance.log; exit $$status; }
+
+bench: ## Measure writes, reaction times and memory; results go to docs/benchmarks.md
+	cd test && $(GO) run ./prepare && $(GO) run ./bench
+
+lint: bin/golangci-lint ## Run the linters of .golangci.yaml
+	bin/golangci-lint run ./...
+	cd test && ../bin/golangci-lint run --config ../.golangci.yaml ./...
+
+bin/golangci-lint: go.tool.mod
+	$(GO) build -modfile=go.tool.mod -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+verify: generate lint ## Check that generated files are current and that code, modules and house rules are in order
+	git diff --exit-code -- $(GENERATED)
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./... && $(GO) vet -tags conformance ./... && cd test && $(GO) vet ./...
+	@for module in $(MODULES); do echo "go mod tidy -diff in $$module"; (cd $$module && $(GO) mod tidy -diff) || exit 1; done
+	$(GO) test -count=1 ./internal/house
