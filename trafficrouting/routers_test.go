@@ -49,7 +49,10 @@ func TestFoldClaimsOnlyWhatIsTrueOfEveryRoute(t *testing.T) {
 		{"what only one holds is not held", []trafficrouting.Observed{
 			{Exact: true, Confirmation: trafficrouting.Confirmed, Headers: []string{"a", "b"}, Mirrors: []string{"m"}, Additional: []trafficrouting.Share{share}, Extra: []string{"x"}},
 			{Exact: true, Confirmation: trafficrouting.Confirmed, Headers: []string{"b"}, Extra: []string{"w", "x"}}},
-			trafficrouting.Observed{Exact: true, Confirmation: trafficrouting.Confirmed, Headers: []string{"b"}, Extra: []string{"w", "x"}}},
+			trafficrouting.Observed{Exact: true, Confirmation: trafficrouting.Confirmed, Headers: []string{"b"}, Extra: []string{"a", "m", "w", "x"}}},
+		{"what all hold may be left over in one of them", []trafficrouting.Observed{
+			{Exact: true, Confirmation: trafficrouting.Confirmed, Headers: []string{"a"}}, {Exact: true, Confirmation: trafficrouting.Confirmed, Headers: []string{"a"}, Extra: []string{"a"}}},
+			trafficrouting.Observed{Exact: true, Confirmation: trafficrouting.Confirmed, Headers: []string{"a"}, Extra: []string{"a"}}},
 		{"a parent that reports nothing is behind one that agrees", []trafficrouting.Observed{exactly(0), {Exact: true, Confirmation: trafficrouting.Unreported}},
 			trafficrouting.Observed{Exact: true, Confirmation: trafficrouting.Unreported}},
 		{"a parent that refuses is furthest behind", []trafficrouting.Observed{

@@ -77,7 +77,8 @@ type Observed struct {
 	Additional []Share
 	// Headers and Mirrors are the names of the managed routes that are fully in place, in their order of precedence.
 	Headers, Mirrors []string
-	// Extra are managed routes that exist but are incomplete, altered, out of order or not asked for.
+	// Extra are managed routes that exist somewhere but are incomplete, altered, out of order, not asked for, or not held by
+	// every route that takes them. A name that is in none of the three lists exists nowhere.
 	Extra []string
 	// Confirmation is that of the route which is furthest behind; empty when no route could be observed.
 	Confirmation Confirmation

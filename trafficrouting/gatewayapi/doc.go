@@ -12,8 +12,8 @@
 // A rule with only the stable Service therefore goes on sending all of its requests there at any weight of the canary.
 //
 // Routes are handled as unstructured objects, so that a field that is newer than this program is never lost.
-// A change is one JSON patch a route, which begins with tests of the resource version and of each value that it is
-// about to replace, so an edit of somebody else between reading and writing is never overwritten. The labels of a route are left alone.
+// A change is one JSON patch a route, which begins with a test of the resource version and tests the name of everything
+// that it is about to change, so an edit of somebody else between reading and writing is never overwritten. The labels of a route are left alone.
 //
 // Managed rules stand before the rules of the user, in the order of managedRoutes. The Gateway API prefers the more specific match and
 // looks at the order only on a tie. A managed rule copies the matches of the rule that it refines and adds to them,

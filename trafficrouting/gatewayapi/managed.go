@@ -221,7 +221,6 @@ func checkRule(rt route, body map[string]any) error {
 }
 
 // compare tells which managed routes are in place as they should be, and which exist although or otherwise than they should.
-// In a route that does not take managed routes none is missing, and each that exists is one too many.
 func (s *scene) compare(o *trafficrouting.Observed, rt route, rules []rule, managed []managedRule) {
 	headers, mirrors := s.wantedNames()
 	ordered := inOrder(s.managed, rules)
@@ -229,10 +228,10 @@ func (s *scene) compare(o *trafficrouting.Observed, rt route, rules []rule, mana
 		owned := ownedBy(name, rules)
 		held := rt.headers && ordered && len(owned) > 0 &&
 			slices.EqualFunc(owned, bodiesOf(name, managed), func(a, b map[string]any) bool { return reflect.DeepEqual(a, b) })
-		if slices.Contains(headers, name) && (held || !rt.headers) {
+		if held && slices.Contains(headers, name) {
 			o.Headers = append(o.Headers, name)
 		}
-		if slices.Contains(mirrors, name) && (held || !rt.headers) {
+		if held && slices.Contains(mirrors, name) {
 			o.Mirrors = append(o.Mirrors, name)
 		}
 		if len(owned) > 0 && !held {

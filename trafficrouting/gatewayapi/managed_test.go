@@ -302,3 +302,16 @@ func TestAStepWithoutMatchRemovesItsRouteAlone(t *testing.T) {
 		t.Errorf("rules stand as %s, want h2 and the user's", got)
 	}
 }
+
+func TestAHeaderRouteThatOnlySomeRoutesHoldIsNotInPlace(t *testing.T) {
+	r := rollout(t, `{gatewayAPI: {httpRoutes: [{name: web, useHeaderRoutes: true}, {name: second, useHeaderRoutes: true}, {name: plain}]}, managedRoutes: [{name: h}]}`)
+	cl := newCluster(t, webRoute(t, both), named(t, "second", both), named(t, "plain", both))
+	s := split(20)
+	s.Headers = []v1alpha1.SetHeaderRoute{yes("h", "A")}
+	apply(t, cl, r, s)
+	cl.edit(cl.read("HTTPRoute", "v1", "shop", "second"), func(rules []any) []any { return rules[1:] })
+	o, err := cl.router().Observe(t.Context(), r, s)
+	if err != nil || len(o.Headers) != 0 || !cmp.Equal(o.Extra, []string{"h"}) {
+		t.Errorf("observed %+v with error %v, want h among the extra ones, because it leads to the canary in one route", o, err)
+	}
+}

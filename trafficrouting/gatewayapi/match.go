@@ -152,23 +152,31 @@ func mergePath(match map[string]any, path *v1alpha1.StringMatch) (possible bool,
 		return false, fmt.Errorf("path: %w", err)
 	}
 	present, _ := match["path"].(map[string]any)
-	presentKind, presentValue := orElse(present["type"], typePrefix), orElse(present["value"], "/")
-	narrower := map[string]any{"type": kind, "value": value}
-	switch {
-	case kind == presentKind && value == presentValue:
-		return true, nil
-	case presentKind == typePrefix && presentValue == "/":
-		match["path"] = narrower
-		return true, nil
-	case kind == typeRegex || presentKind == typeRegex:
-		return false, errors.New("path: a regular expression cannot be combined with the path that the rule matches; use exact or prefix")
-	case presentKind == typePrefix && covers(presentValue, value):
-		match["path"] = narrower
-		return true, nil
-	case kind == typePrefix && covers(value, presentValue):
-		return true, nil
+	asked := pathMatch{kind, value}
+	both, possible, err := intersect(pathMatch{orElse(present["type"], typePrefix), orElse(present["value"], "/")}, asked)
+	if both == asked && possible {
+		match["path"] = map[string]any{"type": kind, "value": value}
 	}
-	return false, nil
+	return possible, err
+}
+
+type pathMatch struct{ kind, value string }
+
+// intersect gives what both a rule and a mirror match, which is always one of the two if there is anything at all.
+func intersect(rule, mirror pathMatch) (both pathMatch, possible bool, err error) {
+	switch {
+	case rule == mirror:
+		return rule, true, nil
+	case rule == pathMatch{typePrefix, "/"}:
+		return mirror, true, nil
+	case rule.kind == typeRegex || mirror.kind == typeRegex:
+		return rule, false, errors.New("path: a regular expression cannot be combined with the path that the rule matches; use exact or prefix")
+	case rule.kind == typePrefix && covers(rule.value, mirror.value):
+		return mirror, true, nil
+	case mirror.kind == typePrefix && covers(mirror.value, rule.value):
+		return rule, true, nil
+	}
+	return rule, false, nil
 }
 
 // covers compares by path elements, as the Gateway API does: /a covers /a and /a/b, but not /ab.

@@ -15,6 +15,10 @@ type operation struct {
 
 func test(path string, value any) operation { return operation{Op: "test", Path: path, Value: value} }
 
+// testName makes sure that a position holds what is meant. The resource version vouches for the rest: comparing whole
+// objects would buy nothing, and the API server fails on such a test when they contain null.
+func testName(path string, name any) operation { return test(path+"/name", name) }
+
 // add also replaces a member that an object already has.
 func add(path string, value any) operation { return operation{Op: "add", Path: path, Value: value} }
 func replace(path string, value any) operation {
@@ -65,13 +69,13 @@ func place(rules []rule, managed []managedRule) []operation {
 	if inFront {
 		for i, m := range managed {
 			if !reflect.DeepEqual(owned[i].body, m.body) {
-				operations = append(operations, test(rulePath(i), owned[i].body), replace(rulePath(i), m.body))
+				operations = append(operations, testName(rulePath(i), owned[i].name()), replace(rulePath(i), m.body))
 			}
 		}
 		return operations
 	}
 	for _, r := range slices.Backward(owned) {
-		operations = append(operations, test(rulePath(r.at), r.body), remove(rulePath(r.at)))
+		operations = append(operations, testName(rulePath(r.at), r.name()), remove(rulePath(r.at)))
 	}
 	for i, m := range managed {
 		operations = append(operations, add(rulePath(i), m.body))

@@ -22,16 +22,16 @@ type route struct {
 	headers bool
 }
 
-func (rt route) String() string {
-	return fmt.Sprintf("%s %s/%s", rt.GetKind(), rt.GetNamespace(), rt.GetName())
+func (r route) String() string {
+	return fmt.Sprintf("%s %s/%s", r.GetKind(), r.GetNamespace(), r.GetName())
 }
 
-func (rt route) unusable(format string, args ...any) error {
-	return &trafficrouting.UnusableError{Route: rt.String(), Problem: fmt.Sprintf(format, args...)}
+func (r route) unusable(format string, args ...any) error {
+	return &trafficrouting.UnusableError{Route: r.String(), Problem: fmt.Sprintf(format, args...)}
 }
 
 // matchable reports whether rules of this kind match by header, so that managed routes can exist in it.
-func (rt route) matchable() bool { return rt.GetKind() == kindHTTP || rt.GetKind() == kindGRPC }
+func (r route) matchable() bool { return r.GetKind() == kindHTTP || r.GetKind() == kindGRPC }
 
 // scene is a Split as it is to be found in any route of one Rollout.
 type scene struct {

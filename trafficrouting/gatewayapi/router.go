@@ -48,15 +48,24 @@ func (g Router) Observe(ctx context.Context, r *v1alpha1.Rollout, want trafficro
 	}
 	routes, err := g.load(ctx, r)
 	errs := []error{err, s.checkHeaders(routes)}
-	var seen []trafficrouting.Observed
+	var takers, others []trafficrouting.Observed
 	for _, rt := range routes {
 		o, err := s.observe(rt)
 		errs = append(errs, err)
-		if o.Confirmation != "" {
-			seen = append(seen, o)
+		switch {
+		case o.Confirmation == "":
+		case rt.headers:
+			takers = append(takers, o)
+		default:
+			others = append(others, o)
 		}
 	}
-	return trafficrouting.Fold(seen), errors.Join(errs...)
+	// A route that does not take managed routes lacks none of those that the others hold.
+	managed := trafficrouting.Fold(takers)
+	for i := range others {
+		others[i].Headers, others[i].Mirrors = managed.Headers, managed.Mirrors
+	}
+	return trafficrouting.Fold(append(takers, others...)), errors.Join(errs...)
 }
 
 // Apply writes one patch to each route that differs.

@@ -141,15 +141,14 @@ func (s *scene) weigh(rt route, r rule) (rule, []operation) {
 			if current, _ := weightOf(ref); current == int64(share.Weight) {
 				continue
 			}
-			old := objects(r.body["backendRefs"])[at[0]]
 			ref["weight"] = int64(share.Weight)
-			tests = append(tests, test(backendPath(r.at, at[0]), old))
+			tests = append(tests, testName(backendPath(r.at, at[0]), share.Service))
 			edits = append(edits, add(backendPath(r.at, at[0])+"/weight", ref["weight"]))
 		}
 	}
 	slices.SortFunc(gone, func(a, b int) int { return b - a })
 	for _, i := range gone {
-		tests = append(tests, test(backendPath(r.at, i), objects(r.body["backendRefs"])[i]))
+		tests = append(tests, testName(backendPath(r.at, i), refs[i].(map[string]any)["name"]))
 		edits = append(edits, remove(backendPath(r.at, i)))
 		refs = slices.Delete(refs, i, i+1)
 	}

@@ -120,11 +120,11 @@ func TestARouteIsChangedByOnePatchThatTestsWhatItReplaces(t *testing.T) {
 	}
 	want := []string{`[` + strings.Join([]string{
 		`{"op":"test","path":"/metadata/resourceVersion","value":"999"}`,
-		`{"op":"test","path":"/spec/rules/1/backendRefs/0","value":{"name":"stable","port":80}}`,
-		`{"op":"test","path":"/spec/rules/1/backendRefs/2","value":{"name":"canary","port":80,"weight":10}}`,
+		`{"op":"test","path":"/spec/rules/1/backendRefs/0/name","value":"stable"}`,
+		`{"op":"test","path":"/spec/rules/1/backendRefs/2/name","value":"canary"}`,
 		`{"op":"add","path":"/spec/rules/1/backendRefs/0/weight","value":99}`,
 		`{"op":"add","path":"/spec/rules/1/backendRefs/2/weight","value":1}`,
-		`{"op":"test","path":"/spec/rules/2/backendRefs/1","value":{"name":"stable","weight":9}}`,
+		`{"op":"test","path":"/spec/rules/2/backendRefs/1/name","value":"stable"}`,
 		`{"op":"add","path":"/spec/rules/2/backendRefs/1/weight","value":99}`,
 	}, ",") + `]`}
 	if diff := cmp.Diff(want, cl.patches); diff != "" {
