@@ -375,8 +375,8 @@ func TestAJobPodThatIsDeletedTakesItsProcessAlong(t *testing.T) {
 	until(t, client, "a", gone)
 }
 
-func TestHundredsOfPodsBecomeReadyWithTwoWritesEach(t *testing.T) {
-	const many = 200
+func TestAHundredPodsBecomeReadyWithTwoWritesEach(t *testing.T) {
+	const many = 100
 	_, client := begin(t, Options{ReadyAfter: 100 * time.Millisecond, Drain: -1})
 	for i := range many {
 		create(t, client, bound(fmt.Sprint("p", i)))
