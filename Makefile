@@ -37,7 +37,7 @@ image: ## Make the controller's image in dist/: a folder for the Containerfile, 
 .PHONY: generate golden fuzz
 generate: ## Rewrite what is made from the types: deep copies, CRDs, docs/api.md
 	$(TOOL) controller-gen object paths=./apis/...
-	$(TOOL) controller-gen crd:maxDescLen=200 paths=./apis/rollouts/... output:crd:dir=config/crd
+	$(TOOL) controller-gen crd:maxDescLen=200 paths=./apis/... output:crd:dir=config/crd
 	$(GO) run ./internal/generate
 
 golden: ## Rewrite the golden files from what the code does now; read the difference before you keep it

@@ -12,10 +12,11 @@ const (
 	api      = "apis/rollouts/v1alpha1"
 	rules    = "apis/rollouts/validation"
 	gitopsv1 = "apis/gitops/v1alpha1"
+	gitRules = "apis/gitops/validation"
 )
 
 // everything below the doors.
-var below = []string{api, rules, gitopsv1, "analysis", "analysis/prometheus", "analysis/web", "analysis/job", "console/view", "console/verb",
+var below = []string{api, rules, gitopsv1, gitRules, "analysis", "analysis/prometheus", "analysis/web", "analysis/job", "console/view", "console/verb",
 	"console/dashboard", "controllers/rollout", "controllers/analysisrun", "controllers/application", "controllers/applicationset",
 	"gitsync/source", "gitsync/render", "gitsync/cluster", "internal/kube", "strategy", "strategy/simulate", "trafficrouting", "trafficrouting/gatewayapi"}
 
@@ -23,6 +24,7 @@ var rooms = map[string]room{
 	api:      {pure: true},
 	rules:    {pure: true, may: []string{api}},
 	gitopsv1: {pure: true},
+	gitRules: {pure: true, may: []string{gitopsv1}},
 
 	"trafficrouting":             {pure: true, may: []string{api}},
 	"trafficrouting/gatewayapi":  {may: []string{api, "trafficrouting"}},
@@ -44,8 +46,8 @@ var rooms = map[string]room{
 	"internal/kube":              {may: []string{api, gitopsv1}},
 	"controllers/rollout":        {may: []string{api, rules, "analysis", "internal/kube", "strategy", "trafficrouting"}},
 	"controllers/analysisrun":    {may: []string{api, rules, "analysis", "internal/kube"}},
-	"controllers/application":    {may: []string{gitopsv1, "gitsync", "gitsync/source", "gitsync/render", "gitsync/cluster", "gitsync/health", "internal/kube"}},
-	"controllers/applicationset": {may: []string{gitopsv1, "gitsync", "gitsync/generate", "internal/kube"}},
+	"controllers/application":    {may: []string{gitopsv1, gitRules, "gitsync", "gitsync/source", "gitsync/render", "gitsync/cluster", "gitsync/health", "internal/kube"}},
+	"controllers/applicationset": {may: []string{gitopsv1, gitRules, "gitsync", "gitsync/generate", "internal/kube"}},
 	"console/view":               {may: []string{api, gitopsv1, "strategy", "internal/kube"}},
 	"console/verb":               {may: []string{api, gitopsv1}},
 	"console/dashboard":          {may: []string{"console/view", "console/verb"}},

@@ -65,8 +65,6 @@ const (
 	LabelInstance = "app.kubernetes.io/instance"
 	// LabelSecretType tells what a Secret configures; its values are the SecretType constants.
 	LabelSecretType = "argocd.argoproj.io/secret-type"
-	// LabelApplicationSetName is on each Application that an ApplicationSet has generated.
-	LabelApplicationSetName = "argocd.argoproj.io/application-set-name"
 
 	SecretTypeCluster         = "cluster"
 	SecretTypeRepository      = "repository"
