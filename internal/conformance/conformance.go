@@ -49,9 +49,13 @@ func Compare[V any](t *testing.T, file, page, prefix string, answer func(*testin
 
 func load[V any](t *testing.T, name string) []V {
 	t.Helper()
-	file, err := os.Open(filepath.Join(os.Getenv("VECTORS"), name))
+	folder, gitops := "VECTORS", false
+	if name, gitops = strings.CutPrefix(name, "gitops/"); gitops {
+		folder = "GITOPS_VECTORS"
+	}
+	file, err := os.Open(filepath.Join(os.Getenv(folder), name))
 	if err != nil {
-		t.Fatalf("set VECTORS to the folder of the conformance vectors: %v", err)
+		t.Fatalf("set %s to the folder of the conformance vectors: %v", folder, err)
 	}
 	defer file.Close()
 	var all []V

@@ -1,0 +1,151 @@
+package gitsync
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gobwas/glob"
+	cron "github.com/netresearch/go-cron"
+
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+)
+
+// schedules reads five-field cron expressions; descriptors such as @daily are refused.
+var schedules = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
+
+// Permission says whether a sync may run now; Reason names the windows that forbid it.
+type Permission struct {
+	Allowed bool
+	Reason  string
+}
+
+// MayStart says whether the sync windows of a project let an operation on an Application begin.
+func MayStart(windows []gitopsv1.SyncWindow, app *gitopsv1.Application, now time.Time, manual bool) Permission {
+	matched := matchingWindows(windows, app)
+	problem := brokenWindows(windows, matched)
+	if problem != nil && !manual {
+		return Permission{Reason: "invalid sync windows: " + problem.Error()}
+	}
+	return judgeWindows(windows, matched, now, manual, func(gitopsv1.SyncWindow) bool { return false })
+}
+
+// MayContinue says whether an operation that began at started may go on. A window with syncOverrun lets one finish that it met under way.
+func MayContinue(windows []gitopsv1.SyncWindow, app *gitopsv1.Application, now, started time.Time, manual bool) Permission {
+	if !MayStart(windows, app, started, manual).Allowed {
+		return MayStart(windows, app, now, manual)
+	}
+	matched := matchingWindows(windows, app)
+	if problem := brokenWindows(windows, matched); problem != nil && !manual {
+		return Permission{Reason: "invalid sync windows: " + problem.Error()}
+	}
+	return judgeWindows(windows, matched, now, manual, func(w gitopsv1.SyncWindow) bool { return w.SyncOverrun })
+}
+
+// judgeWindows lets an active deny beat everything; without one an active allow permits, and so does the absence of any allow.
+// A manual operation, or one that spares excuses, passes if each window in its way says so.
+func judgeWindows(windows []gitopsv1.SyncWindow, matched []int, now time.Time, manual bool, spares func(gitopsv1.SyncWindow) bool) Permission {
+	var denies, closed []gitopsv1.SyncWindow
+	open, anyAllow := false, false
+	for _, i := range matched {
+		w := windows[i]
+		active, err := isActive(w, now)
+		switch {
+		case err != nil:
+		case w.Kind == "deny" && active:
+			denies = append(denies, w)
+		case w.Kind == "allow":
+			anyAllow = true
+			open = open || active
+			if !active {
+				closed = append(closed, w)
+			}
+		}
+	}
+	var inTheWay []gitopsv1.SyncWindow
+	switch {
+	case len(denies) > 0:
+		inTheWay = denies
+	case anyAllow && !open:
+		inTheWay = closed
+	}
+	passes := func(w gitopsv1.SyncWindow) bool { return manual && w.ManualSync }
+	if !slices.ContainsFunc(inTheWay, func(w gitopsv1.SyncWindow) bool { return !passes(w) }) ||
+		!slices.ContainsFunc(inTheWay, func(w gitopsv1.SyncWindow) bool { return !spares(w) }) {
+		return Permission{Allowed: true}
+	}
+	var names []string
+	for _, w := range inTheWay {
+		names = append(names, fmt.Sprintf("%s window %q for %s", w.Kind, w.Schedule, w.Duration))
+	}
+	return Permission{Reason: "blocked by sync window: " + strings.Join(names, ", ")}
+}
+
+// isActive reports whether now lies in a window, its start included and its end not. The schedule is read on the wall clock of the window's
+// time zone, so a change to or from daylight saving time neither moves nor stretches it.
+func isActive(w gitopsv1.SyncWindow, now time.Time) (bool, error) {
+	schedule, err := schedules.Parse(w.Schedule)
+	if err != nil {
+		return false, fmt.Errorf("cannot parse schedule '%s': %w", w.Schedule, err)
+	}
+	duration, err := time.ParseDuration(w.Duration)
+	if err != nil {
+		return false, fmt.Errorf("cannot parse duration '%s': %w", w.Duration, err)
+	}
+	zone, err := time.LoadLocation(w.TimeZone)
+	if err != nil {
+		return false, fmt.Errorf("cannot find time zone '%s': %w", w.TimeZone, err)
+	}
+	start := schedule.Next(now.In(zone).Add(-duration))
+	return !start.IsZero() && !start.After(now), nil
+}
+
+func brokenWindows(windows []gitopsv1.SyncWindow, matched []int) error {
+	var problems []error
+	for _, i := range matched {
+		if windows[i].Kind != "allow" && windows[i].Kind != "deny" {
+			problems = append(problems, fmt.Errorf("kind '%s' is neither allow nor deny", windows[i].Kind))
+			continue
+		}
+		if _, err := isActive(windows[i], time.Unix(0, 0)); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// matchingWindows lists the indices of the windows that concern an Application.
+func matchingWindows(windows []gitopsv1.SyncWindow, app *gitopsv1.Application) (matched []int) {
+	d := app.Spec.Destination
+	for i, w := range windows {
+		lists := []struct{ patterns, values []string }{
+			{w.Applications, []string{app.Name}},
+			{w.Namespaces, []string{d.Namespace}},
+			{w.Clusters, []string{d.Server, d.Name}},
+		}
+		hits, set := 0, 0
+		for _, l := range lists {
+			if len(l.patterns) == 0 {
+				continue
+			}
+			set++
+			if slices.ContainsFunc(l.values, func(v string) bool { return v != "" && matchesAny(l.patterns, v) }) {
+				hits++
+			}
+		}
+		if hits > 0 && (!w.AndOperator || hits == set) {
+			matched = append(matched, i)
+		}
+	}
+	return matched
+}
+
+// matchesAny reports whether a glob matches; an asterisk crosses every character, and a pattern that is no glob matches nothing.
+func matchesAny(patterns []string, value string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		g, err := glob.Compile(pattern)
+		return err == nil && g.Match(value)
+	})
+}
