@@ -44,3 +44,53 @@ func TestConformanceOfWindows(t *testing.T) {
 		return conformance.Case{ID: "windows/" + v.ID, Note: v.Title, Diff: cmp.Diff(want, got)}
 	})
 }
+
+type projectVector struct {
+	ID, Check, RepoURL, Namespace, Group, Kind, Name string
+	Spec                                             gitopsv1.AppProjectSpec
+	Cluster                                          Cluster
+	Namespaced, Permitted                            bool
+}
+
+// TestConformanceOfProjects compares what projects permit.
+func TestConformanceOfProjects(t *testing.T) {
+	conformance.Compare(t, "gitops/project/cases.jsonl", page, "project/", func(_ *testing.T, v projectVector) conformance.Case {
+		var got bool
+		switch v.Check {
+		case "source":
+			got = PermitsSource(v.Spec, v.RepoURL)
+		case "destination":
+			got = PermitsDestination(v.Spec, v.Cluster, v.Namespace)
+		case "kind":
+			got = PermitsKind(v.Spec, GroupKind{v.Group, v.Kind}, v.Name, v.Namespaced)
+		}
+		return conformance.Case{ID: "project/" + v.ID, Note: v.Check, Diff: cmp.Diff(v.Permitted, got)}
+	})
+}
+
+type timingVector struct {
+	ID       string
+	Retry    gitopsv1.RetryStrategy
+	Waits    []string
+	Error    any
+	HealedBy []string `json:"waitsByAttemptsCount"`
+}
+
+// TestConformanceOfTiming compares the waits between attempts.
+func TestConformanceOfTiming(t *testing.T) {
+	conformance.Compare(t, "gitops/timing/retry.jsonl", page, "timing/", func(_ *testing.T, v timingVector) conformance.Case {
+		var got []string
+		for i := range v.Waits {
+			wait, err := RetryWait(v.Retry, int64(i)+1)
+			if err != nil {
+				got = append(got, err.Error())
+				continue
+			}
+			got = append(got, wait.String())
+		}
+		for i := range v.HealedBy {
+			got = append(got, HealWait(int64(i)).String())
+		}
+		return conformance.Case{ID: "timing/" + v.ID, Diff: cmp.Diff(append(v.Waits, v.HealedBy...), got)}
+	})
+}
