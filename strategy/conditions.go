@@ -247,7 +247,7 @@ func (p *position) meetDeadline(o *Observation) {
 		deadline := last.LastUpdateTime.Add(time.Duration(v1alpha1.ProgressDeadlineSeconds(o.Rollout)) * time.Second)
 		p.timedOut = o.Now.After(deadline)
 		if !p.timedOut {
-			p.look(deadline.Sub(o.Now) + time.Second)
+			p.look(deadline.Sub(o.Now) + 1)
 		}
 	}
 	if p.timedOut && o.Rollout.Spec.ProgressDeadlineAbort && !p.done() && !p.fresh {

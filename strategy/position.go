@@ -50,10 +50,10 @@ func advance(o *Observation) *position {
 	p.readMail(o)
 	p.runs = sortRuns(o, p)
 	p.hearVerdicts(o)
-	p.meetDeadline(o)
 	p.walk(o)
 	p.settleMail(o)
 	p.promote(o)
+	p.meetDeadline(o)
 	return p
 }
 

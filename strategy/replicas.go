@@ -72,6 +72,7 @@ func basicCounts(o *Observation, p *position) counts {
 }
 
 // enough reports whether so many pods of the current revision are there and available, or as many of them as replicaProgressThreshold asks for.
+// A threshold of more pods than there are to be is capped, because an update could never meet it.
 func enough(o *Observation, p *position, wanted int32) bool {
 	if p.current == nil {
 		return wanted == 0
@@ -80,7 +81,7 @@ func enough(o *Observation, p *position, wanted int32) bool {
 	if c := o.Rollout.Spec.Strategy.Canary; c != nil && c.ReplicaProgressThreshold != nil && c.ReplicaProgressThreshold.Value >= 0 {
 		t := c.ReplicaProgressThreshold
 		if t.Type == v1alpha1.ProgressThresholdPods {
-			return available >= t.Value
+			return available >= min(t.Value, wanted)
 		}
 		return wanted == 0 || int64(available)*100 >= int64(t.Value)*int64(wanted)
 	}
@@ -156,6 +157,9 @@ func planKept(o *Observation, p *position, plan *Plan, r *Revision, size int32) 
 	deadline := ""
 	if aborted && (o.Routed || blueGreen(o.Rollout) != nil) {
 		size, deadline = abortedSize(o, p, r, size)
+	}
+	if aborted && !v1alpha1.KeepsAborted(o.Rollout) {
+		size = min(size, r.Spec) // neither an autoscaler nor an edited route brings back what was turned away from
 	}
 	if size < r.Spec {
 		size = min(r.Spec, max(size, o.needed(p, r)))

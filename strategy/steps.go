@@ -156,7 +156,7 @@ func (p *position) promotable(o *Observation) (reason string, ok bool) {
 	if o.Rollout.Spec.Paused || len(p.status.PauseConditions) > 0 || !p.atEnd() || !enough(o, p, p.replicas) {
 		return "", false
 	}
-	if o.Routed && !p.carries(o, v1alpha1.MaxTrafficWeight(o.Rollout)) {
+	if o.Routed && p.replicas > 0 && !p.carries(o, v1alpha1.MaxTrafficWeight(o.Rollout)) {
 		return "", false
 	}
 	switch {

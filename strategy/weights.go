@@ -164,24 +164,31 @@ func (p *position) stableServes(o *Observation) bool {
 }
 
 // stableFloor is the least canary weight at which the available pods behind the stable Service, with maxUnavailable forgiven, carry the rest.
+// Where nobody at all answers on one side, everything goes to the other.
 func stableFloor(o *Observation, p *position, full int32) int32 {
-	behind := o.revision(o.Stable.Hash)
-	if o.Stable.Exists && o.Stable.Hash == "" {
-		behind = p.stable
-	}
-	if behind == nil || p.replicas == 0 {
+	spec, carried := o.behind(o.Stable)
+	_, canary := o.behind(o.Canary)
+	switch {
+	case p.replicas == 0 || canary == 0:
 		return 0
-	}
-	if behind.Available == 0 && p.current != nil && p.current.Available > 0 {
+	case carried == 0:
 		return full
 	}
-	carried := behind.Available
-	if behind.Spec >= p.replicas {
+	if spec >= p.replicas {
 		// Whatever is missing now was lost, and is not still to come.
-		carried = min(p.replicas, carried+v1alpha1.MaxUnavailable(o.Rollout))
+		carried += v1alpha1.MaxUnavailable(o.Rollout)
 	}
-	carried = min(p.replicas, carried)
-	return full - shareDown(full, carried, p.replicas)
+	return full - shareDown(full, min(p.replicas, carried), p.replicas)
+}
+
+// behind sums up the wanted and the available pods that a Service selects.
+func (o *Observation) behind(s Service) (spec, available int32) {
+	for i := range o.Revisions {
+		if r := &o.Revisions[i]; s.Exists && (s.Hash == "" || s.Hash == r.Hash) {
+			spec, available = spec+r.Spec, available+r.Available
+		}
+	}
+	return spec, available
 }
 
 // planTraffic writes the routes when they do not hold what they should.
