@@ -74,6 +74,9 @@ type fenced struct {
 	next  http.RoundTripper
 }
 
+// WrappedRoundTripper lets client-go find the transport that can cancel a request.
+func (f fenced) WrappedRoundTripper() http.RoundTripper { return f.next }
+
 func (f fenced) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && !f.fence.Held() {
 		if r.Body != nil {

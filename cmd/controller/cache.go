@@ -1,0 +1,84 @@
+package main
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+)
+
+// cacheOptions keep in memory only the objects that the loops serve, and of these only what the loops read.
+// Nothing else is cached: a read of another kind fails instead of filling the memory with a whole cluster's worth of it.
+func cacheOptions(o options) cache.Options {
+	c := cache.Options{
+		DefaultTransform:            slim,
+		ReaderFailOnMissingInformer: true,
+		ByObject: map[client.Object]cache.ByObject{
+			&v1alpha1.Rollout{}:     {Label: served(o.instanceID)},
+			&v1alpha1.AnalysisRun{}: {Label: served(o.instanceID)},
+			&appsv1.ReplicaSet{}:    {Label: withHash(), Transform: slim},
+			&corev1.Service{}:       {Transform: slim},
+		},
+	}
+	if len(o.namespaces) > 0 {
+		c.DefaultNamespaces = map[string]cache.Config{}
+		for _, name := range o.namespaces {
+			c.DefaultNamespaces[name] = cache.Config{}
+		}
+	}
+	return c
+}
+
+// served selects the objects of one instance: those with its label, or without any where the instance has no name.
+func served(instanceID string) labels.Selector {
+	if instanceID == "" {
+		return labels.NewSelector().Add(requirement(v1alpha1.LabelInstanceID, selection.DoesNotExist))
+	}
+	return labels.NewSelector().Add(requirement(v1alpha1.LabelInstanceID, selection.Equals, instanceID))
+}
+
+func withHash() labels.Selector {
+	return labels.NewSelector().Add(requirement(v1alpha1.LabelPodTemplateHash, selection.Exists))
+}
+
+// requirement panics on a bad key or value, which are constants or were checked with the options.
+func requirement(key string, is selection.Operator, values ...string) labels.Requirement {
+	r, err := labels.NewRequirement(key, is, values)
+	if err != nil {
+		panic(err)
+	}
+	return *r
+}
+
+// slim drops what no loop reads before an object enters the cache.
+func slim(o any) (any, error) {
+	object, err := meta.Accessor(o)
+	if err != nil {
+		return o, nil // not an object, such as the note of a deletion that was missed
+	}
+	object.SetManagedFields(nil)
+	delete(object.GetAnnotations(), corev1.LastAppliedConfigAnnotation)
+	switch kind := o.(type) {
+	case *appsv1.ReplicaSet:
+		kind.Spec.Template = corev1.PodTemplateSpec{}
+	case *corev1.Service:
+		kind.Spec = corev1.ServiceSpec{Selector: kind.Spec.Selector}
+		kind.Status = corev1.ServiceStatus{}
+		kind.Annotations = only(kind.Annotations, v1alpha1.AnnotationManagedByRollouts)
+		kind.Labels = nil
+	}
+	return o, nil
+}
+
+func only(annotations map[string]string, key string) map[string]string {
+	value, ok := annotations[key]
+	if !ok {
+		return nil
+	}
+	return map[string]string{key: value}
+}

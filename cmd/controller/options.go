@@ -1,0 +1,112 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// environmentPrometheus is the address of Prometheus for metrics that name none, as the wire contract has it.
+const environmentPrometheus = "ARGO_ROLLOUTS_PROMETHEUS_ADDRESS"
+
+// mostRequests is a rate that no API server answers.
+const mostRequests = 1_000_000
+
+// options are what the user of the command may choose.
+type options struct {
+	kubeconfig              string
+	leaderElect             bool
+	leaderElectionNamespace string
+	metricsAddress          string
+	healthAddress           string
+	pprofAddress            string
+	instanceID              string
+	namespaces              []string
+	qps                     float64
+	burst                   int
+	concurrency             int
+	logLevel                slog.Level
+	logFormat               string
+	// prometheus is the address of Prometheus for metrics that name none.
+	prometheus string
+	version    bool
+}
+
+// parse reads the command line and the environment; help and complaints go to out.
+func parse(args []string, environment func(string) string, out io.Writer) (options, error) {
+	o := options{logLevel: slog.LevelInfo, prometheus: environment(environmentPrometheus)}
+	f := flag.NewFlagSet("sluice-controller", flag.ContinueOnError)
+	f.SetOutput(out)
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig `file`; without it $KUBECONFIG, then the service account of the pod")
+	f.BoolVar(&o.leaderElect, "leader-elect", true, "work only while holding a lease, so that several replicas may run")
+	f.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "`namespace` of the lease; without it the one of the pod")
+	f.StringVar(&o.metricsAddress, "metrics-bind-address", ":8090", "`address` of /metrics; 0 for none")
+	f.StringVar(&o.healthAddress, "health-probe-bind-address", ":8080", "`address` of /healthz and /readyz; 0 for none")
+	f.StringVar(&o.pprofAddress, "pprof-bind-address", "0", "`address` of /debug/pprof; 0 for none")
+	f.StringVar(&o.instanceID, "instance-id", "", "serve only objects whose controller-instance-id label has this `value`; without it only objects without the label")
+	f.Func("namespace", "serve only this `namespace`; may be repeated or hold a comma-separated list", o.addNamespaces)
+	f.Float64Var(&o.qps, "qps", -1, "`requests` per second to the API server; -1 for no limit")
+	f.IntVar(&o.burst, "burst", -1, "`requests` above --qps for a moment; -1 for twice --qps")
+	f.IntVar(&o.concurrency, "concurrency", 20, "`number` of objects of one kind that are worked on at the same time")
+	f.Func("log-level", "least `level` that is logged: debug, info, warn or error (default info)", func(s string) error {
+		return o.logLevel.UnmarshalText([]byte(s))
+	})
+	f.StringVar(&o.logFormat, "log-format", "json", "`format` of the log: json or text")
+	f.BoolVar(&o.version, "version", false, "print the version and exit")
+	if err := f.Parse(args); err != nil {
+		return options{}, err
+	}
+	if f.NArg() > 0 {
+		return options{}, fmt.Errorf("unexpected argument %q: every option begins with --", f.Arg(0))
+	}
+	return o, o.check()
+}
+
+func (o *options) addNamespaces(list string) error {
+	for name := range strings.SplitSeq(list, ",") {
+		if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
+			return fmt.Errorf("%q is no namespace: %s", name, problems[0])
+		}
+		if !slices.Contains(o.namespaces, name) {
+			o.namespaces = append(o.namespaces, name)
+		}
+	}
+	return nil
+}
+
+func (o *options) check() error {
+	var problems []error
+	if o.logFormat != "json" && o.logFormat != "text" {
+		problems = append(problems, fmt.Errorf("--log-format %q: choose json or text", o.logFormat))
+	}
+	if o.concurrency < 1 {
+		problems = append(problems, fmt.Errorf("--concurrency %d: must be at least 1", o.concurrency))
+	}
+	if !(o.qps > 0 && o.qps <= mostRequests) && o.qps != -1 {
+		problems = append(problems, fmt.Errorf("--qps %v: must be greater than 0 and at most %d, or -1 for no limit", o.qps, mostRequests))
+	}
+	if o.burst < 1 && o.burst != -1 {
+		problems = append(problems, fmt.Errorf("--burst %d: must be at least 1, or -1 for twice --qps", o.burst))
+	}
+	if found := validation.IsValidLabelValue(o.instanceID); len(found) > 0 {
+		problems = append(problems, fmt.Errorf("--instance-id %q: %s", o.instanceID, found[0]))
+	}
+	return errors.Join(problems...)
+}
+
+// limit is the client's own limit of requests; a negative rate switches it off.
+func (o *options) limit() (qps float32, burst int) {
+	if o.qps < 0 {
+		return -1, 0
+	}
+	if o.burst < 0 {
+		return float32(o.qps), max(1, int(2*o.qps))
+	}
+	return float32(o.qps), o.burst
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// defaults are the options of a command line without arguments.
+func defaults() options {
+	return options{
+		leaderElect: true, metricsAddress: ":8090", healthAddress: ":8080", pprofAddress: "0", qps: -1, burst: -1, concurrency: 20,
+		logLevel: slog.LevelInfo, logFormat: "json",
+	}
+}
+
+func TestEveryOptionIsRead(t *testing.T) {
+	for name, test := range map[string]struct {
+		args        []string
+		environment string
+		change      func(*options)
+	}{
+		"none":                 {change: func(*options) {}},
+		"kubeconfig":           {args: []string{"--kubeconfig=a/b"}, change: func(o *options) { o.kubeconfig = "a/b" }},
+		"one dash":             {args: []string{"-kubeconfig", "a/b"}, change: func(o *options) { o.kubeconfig = "a/b" }},
+		"no leader election":   {args: []string{"--leader-elect=false"}, change: func(o *options) { o.leaderElect = false }},
+		"namespace of lease":   {args: []string{"--leader-election-namespace=home"}, change: func(o *options) { o.leaderElectionNamespace = "home" }},
+		"metrics":              {args: []string{"--metrics-bind-address=0"}, change: func(o *options) { o.metricsAddress = "0" }},
+		"health":               {args: []string{"--health-probe-bind-address=:1"}, change: func(o *options) { o.healthAddress = ":1" }},
+		"pprof":                {args: []string{"--pprof-bind-address=127.0.0.1:6060"}, change: func(o *options) { o.pprofAddress = "127.0.0.1:6060" }},
+		"instance":             {args: []string{"--instance-id=blue"}, change: func(o *options) { o.instanceID = "blue" }},
+		"namespaces in a list": {args: []string{"--namespace=a,b"}, change: func(o *options) { o.namespaces = []string{"a", "b"} }},
+		"namespaces repeated":  {args: []string{"--namespace=a", "--namespace=b,a"}, change: func(o *options) { o.namespaces = []string{"a", "b"} }},
+		"limits":               {args: []string{"--qps=2.5", "--burst=7"}, change: func(o *options) { o.qps, o.burst = 2.5, 7 }},
+		"concurrency":          {args: []string{"--concurrency=3"}, change: func(o *options) { o.concurrency = 3 }},
+		"log":                  {args: []string{"--log-level=debug", "--log-format=text"}, change: func(o *options) { o.logLevel, o.logFormat = slog.LevelDebug, "text" }},
+		"version":              {args: []string{"--version"}, change: func(o *options) { o.version = true }},
+		"prometheus":           {environment: "http://prometheus:9090", change: func(o *options) { o.prometheus = "http://prometheus:9090" }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			environment := func(key string) string {
+				if key != "ARGO_ROLLOUTS_PROMETHEUS_ADDRESS" {
+					t.Errorf("asks for %s", key)
+				}
+				return test.environment
+			}
+			got, err := parse(test.args, environment, io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := defaults()
+			test.change(&want)
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{})); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestAnOptionThatCannotWorkIsRefusedByName(t *testing.T) {
+	for arg, word := range map[string]string{
+		"--concurrency=0":            "--concurrency 0",
+		"--concurrency=many":         "concurrency",
+		"--qps=0":                    "--qps 0",
+		"--qps=-2":                   "--qps -2",
+		"--qps=NaN":                  "--qps NaN",
+		"--burst=0":                  "--burst 0",
+		"--log-format=xml":           "--log-format",
+		"--log-level=loud":           "log-level",
+		"--namespace=A_b":            "A_b",
+		"--namespace=a,,b":           "namespace",
+		"--instance-id=not a label!": "--instance-id",
+		"--leader-elect=perhaps":     "leader-elect",
+		"--no-such-option":           "no-such-option",
+		"stray":                      "stray",
+	} {
+		t.Run(arg, func(t *testing.T) {
+			_, err := parse([]string{arg}, func(string) string { return "" }, io.Discard)
+			if err == nil || !strings.Contains(err.Error(), word) {
+				t.Errorf("error %v does not speak of %s", err, word)
+			}
+		})
+	}
+}
+
+func TestHelpNamesEveryOption(t *testing.T) {
+	var text strings.Builder
+	_, err := parse([]string{"--help"}, func(string) string { return "" }, &text)
+	if !errors.Is(err, flag.ErrHelp) {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"kubeconfig", "leader-elect", "leader-election-namespace", "metrics-bind-address", "health-probe-bind-address",
+		"pprof-bind-address", "instance-id", "namespace", "qps", "burst", "concurrency", "log-level", "log-format", "version"} {
+		if !strings.Contains(text.String(), "-"+name+" ") && !strings.Contains(text.String(), "-"+name+"\n") {
+			t.Errorf("help says nothing of %s", name)
+		}
+	}
+}
+
+func TestTheLimitOfRequests(t *testing.T) {
+	for name, test := range map[string]struct {
+		qps   float64
+		burst int
+		wantQ float32
+		wantB int
+	}{
+		"none":           {-1, -1, -1, 0},
+		"twice the rate": {10, -1, 10, 20},
+		"a slow rate":    {0.2, -1, 0.2, 1},
+		"both":           {10, 3, 10, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := options{qps: test.qps, burst: test.burst}
+			if q, b := o.limit(); q != test.wantQ || b != test.wantB {
+				t.Errorf("got %v, %d", q, b)
+			}
+		})
+	}
+}

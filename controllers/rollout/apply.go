@@ -1,0 +1,306 @@
+package rollout
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/strategy"
+)
+
+// errRejected says that the API server calls the pod template invalid: the spec is wrong, and a repetition would not help.
+var errRejected = errors.New("the pod template was rejected")
+
+// apply writes a plan but for its status, from top to bottom. Each part rests on the observation alone, so a failed one does not
+// keep the others from being written; all errors are returned together. A lost lease cancels ctx and so ends the writing.
+func (c *Controller) apply(ctx context.Context, s *seen, plan *strategy.Plan) error {
+	var problems []error
+	try := func(doing, name string, write func() error) {
+		if ctx.Err() != nil {
+			return
+		}
+		if err := write(); err != nil {
+			problems = append(problems, fmt.Errorf("%s %s: %w", doing, name, err))
+		}
+	}
+	if plan.Traffic != nil {
+		try("dividing the traffic of", s.Rollout.Name, func() error { return c.route(ctx, s, *plan.Traffic) })
+	}
+	for _, p := range plan.Point {
+		try("pointing Service", p.Service, func() error { return c.point(ctx, s, p) })
+	}
+	c.applyScale(ctx, s, plan, try)
+	for _, start := range plan.Start {
+		try("starting AnalysisRun", start.Run.Name, func() error { return c.start(ctx, s, start) })
+	}
+	for _, name := range plan.Stop {
+		try("stopping AnalysisRun", name, func() error { return c.stop(ctx, s, name) })
+	}
+	for _, name := range plan.Forget {
+		try("deleting AnalysisRun", name, func() error { return c.forgetRun(ctx, s, name) })
+	}
+	for _, name := range plan.Prune {
+		try("deleting ReplicaSet", name, func() error { return c.prune(ctx, s, name) })
+	}
+	for _, name := range plan.Evict {
+		try("evicting pod", name, func() error { return c.evict(ctx, s, name) })
+	}
+	if plan.Stamp != nil {
+		try("stamping Rollout", s.Rollout.Name, func() error { return c.stamp(ctx, s, *plan.Stamp) })
+	}
+	return errors.Join(append(problems, ctx.Err())...)
+}
+
+func (c *Controller) route(ctx context.Context, s *seen, intent strategy.TrafficIntent) error {
+	if err := c.Router.Apply(ctx, s.Rollout, intent.Split); err != nil {
+		if !apierrors.IsConflict(err) {
+			c.tell(ctx, s.Rollout, corev1.EventTypeWarning, v1alpha1.ReasonTrafficRoutingError, err.Error())
+		}
+		return err
+	}
+	if intent.Why != nil {
+		c.tellNote(ctx, s.Rollout, *intent.Why)
+	}
+	return nil
+}
+
+// point switches a selector and, the first time, marks the Service as this Rollout's, in one patch.
+func (c *Controller) point(ctx context.Context, s *seen, intent strategy.ServiceIntent) error {
+	service := s.services[intent.Service]
+	change := change{Spec: map[string]any{"selector": map[string]any{v1alpha1.LabelPodTemplateHash: intent.Hash}}}
+	if service.Annotations[v1alpha1.AnnotationManagedByRollouts] != s.Rollout.Name {
+		change.Annotations = map[string]*string{v1alpha1.AnnotationManagedByRollouts: &s.Rollout.Name}
+	}
+	if err := c.patch(ctx, service.DeepCopy(), change); err != nil {
+		return err
+	}
+	c.tellNote(ctx, s.Rollout, intent.Why)
+	return nil
+}
+
+func (c *Controller) applyScale(ctx context.Context, s *seen, plan *strategy.Plan, try func(string, string, func() error)) {
+	for _, intent := range plan.Scale {
+		if intent.Create {
+			try("creating ReplicaSet", intent.Name, func() error { return c.create(ctx, s, plan, intent) })
+			continue
+		}
+		try("changing ReplicaSet", intent.Name, func() error { return c.resize(ctx, s, intent) })
+	}
+	if s.adopt != "" {
+		try("adopting ReplicaSet", s.adopt, func() error { return c.resize(ctx, s, strategy.ReplicaSetIntent{Name: s.adopt}) })
+	}
+}
+
+// resize changes a ReplicaSet, and leaves our digest on one that is adopted.
+func (c *Controller) resize(ctx context.Context, s *seen, intent strategy.ReplicaSetIntent) error {
+	set, ok := s.sets[intent.Name]
+	if !ok {
+		return fmt.Errorf("it was not observed")
+	}
+	change := change{Annotations: changedAnnotations(intent), Spec: map[string]any{}}
+	if s.adopt == intent.Name {
+		change.Annotations[annotationDigest] = &s.digest
+		s.adopt = ""
+	}
+	if intent.Replicas != nil {
+		change.Spec["replicas"] = *intent.Replicas
+	}
+	if intent.MinReadySeconds != nil {
+		change.Spec["minReadySeconds"] = *intent.MinReadySeconds
+	}
+	if err := c.patch(ctx, set.DeepCopy(), change); err != nil {
+		return err
+	}
+	for _, why := range intent.Why {
+		c.tellNote(ctx, s.Rollout, why)
+	}
+	return nil
+}
+
+// create makes a ReplicaSet with its pods, or finds out why it cannot be made.
+func (c *Controller) create(ctx context.Context, s *seen, plan *strategy.Plan, intent strategy.ReplicaSetIntent) error {
+	set, err := newReplicaSet(s.Rollout, intent, s.digest)
+	if err != nil {
+		return err
+	}
+	err = c.Client.Create(ctx, set)
+	switch {
+	case err == nil:
+		for _, why := range intent.Why {
+			c.tellNote(ctx, s.Rollout, why)
+		}
+		return nil
+	case apierrors.IsAlreadyExists(err):
+		return c.taken(ctx, s, plan, intent.Name)
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+		s.memory.rejected, s.memory.rejection = s.digest, err.Error()
+		return errRejected
+	}
+	failCreation(s, plan, intent.Name, err)
+	return err
+}
+
+// taken decides what to do about a name that is in use: if it is our own ReplicaSet that the cache did not show yet, that is as good as
+// having made it; otherwise the next pass tries another name.
+func (c *Controller) taken(ctx context.Context, s *seen, plan *strategy.Plan, name string) error {
+	existing := &appsv1.ReplicaSet{}
+	key := types.NamespacedName{Namespace: s.Rollout.Namespace, Name: name}
+	if err := c.Live.Get(ctx, key, existing); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	ours := metav1.IsControlledBy(existing, s.Rollout)
+	if ours && existing.DeletionTimestamp != nil {
+		return fmt.Errorf("the previous one of that name is still being deleted")
+	}
+	if ours && existing.Annotations[annotationDigest] == s.digest {
+		return nil
+	}
+	plan.Status.CollisionCount = ptr.To(ptr.Deref(plan.Status.CollisionCount, 0) + 1)
+	return nil
+}
+
+// failCreation puts into the status why there is no new ReplicaSet, in place of the progress that was expected of it.
+func failCreation(s *seen, plan *strategy.Plan, name string, cause error) {
+	failed := v1alpha1.RolloutCondition{
+		Type: v1alpha1.ConditionProgressing, Status: corev1.ConditionFalse, Reason: v1alpha1.ReasonReplicaSetCreateError,
+		Message:        fmt.Sprintf("Failed to create new replica set %q: %v", name, cause),
+		LastUpdateTime: metav1.NewTime(s.Now), LastTransitionTime: metav1.NewTime(s.Now),
+	}
+	for _, before := range s.Rollout.Status.Conditions {
+		if before.Type == failed.Type && before.Reason == failed.Reason && before.Message == failed.Message {
+			failed = before
+		}
+	}
+	for i := range plan.Status.Conditions {
+		if plan.Status.Conditions[i].Type == failed.Type {
+			plan.Status.Conditions[i] = failed
+			return
+		}
+	}
+	plan.Status.Conditions = append(plan.Status.Conditions, failed)
+}
+
+func (c *Controller) start(ctx context.Context, s *seen, intent strategy.RunIntent) error {
+	run := intent.Run.DeepCopy()
+	err := c.Client.Create(ctx, run)
+	if apierrors.IsAlreadyExists(err) {
+		existing := &v1alpha1.AnalysisRun{}
+		if err := c.Live.Get(ctx, client.ObjectKeyFromObject(run), existing); err != nil {
+			return client.IgnoreNotFound(err)
+		}
+		if metav1.IsControlledBy(existing, s.Rollout) {
+			return nil // ours, from a pass whose end was lost; the cache will show it
+		}
+		return fmt.Errorf("there is one of that name that does not belong to this Rollout: delete or rename it")
+	}
+	if err != nil {
+		return err
+	}
+	c.tellNote(ctx, s.Rollout, intent.Why)
+	return nil
+}
+
+func (c *Controller) stop(ctx context.Context, s *seen, name string) error {
+	run, err := s.run(name)
+	if err != nil {
+		return err
+	}
+	return client.IgnoreNotFound(c.patch(ctx, run.DeepCopy(), change{Spec: map[string]any{"terminate": true}}))
+}
+
+func (c *Controller) forgetRun(ctx context.Context, s *seen, name string) error {
+	run, err := s.run(name)
+	if err != nil {
+		return err
+	}
+	return c.delete(ctx, run.DeepCopy())
+}
+
+func (c *Controller) prune(ctx context.Context, s *seen, name string) error {
+	set, ok := s.sets[name]
+	if !ok {
+		return fmt.Errorf("it was not observed")
+	}
+	return c.delete(ctx, set.DeepCopy())
+}
+
+// delete removes exactly the object that was observed, not a changed one and not another of the same name.
+func (c *Controller) delete(ctx context.Context, o client.Object) error {
+	return client.IgnoreNotFound(c.Client.Delete(ctx, o, client.Preconditions{
+		UID: ptr.To(o.GetUID()), ResourceVersion: ptr.To(o.GetResourceVersion()),
+	}, client.PropagationPolicy(metav1.DeletePropagationBackground)))
+}
+
+// evict asks for a pod to go. A disruption budget that forbids it for now is no error: the restart looks at the pods again later.
+func (c *Controller) evict(ctx context.Context, s *seen, name string) error {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: s.Rollout.Namespace, Name: name}}
+	eviction := &policyv1.Eviction{DeleteOptions: &metav1.DeleteOptions{
+		Preconditions: &metav1.Preconditions{UID: ptr.To(s.pods[name])},
+	}}
+	err := c.Client.SubResource("eviction").Create(ctx, pod, eviction)
+	if apierrors.IsTooManyRequests(err) || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil
+	}
+	return err
+}
+
+// stamp writes to the Rollout itself. What comes back is what the status is written against, since nothing else changed in between.
+func (c *Controller) stamp(ctx context.Context, s *seen, stamp strategy.Stamp) error {
+	change := change{Spec: map[string]any{}, Annotations: map[string]*string{}}
+	if stamp.Replicas != nil {
+		change.Spec["replicas"] = *stamp.Replicas
+	}
+	if stamp.Revision != 0 {
+		change.Annotations[v1alpha1.AnnotationRevision] = ptr.To(strconv.FormatInt(stamp.Revision, 10))
+	}
+	stamped := s.Rollout.DeepCopy()
+	if err := c.patch(ctx, stamped, change); err != nil {
+		return err
+	}
+	s.Rollout = stamped
+	return nil
+}
+
+func (s *seen) run(name string) (*v1alpha1.AnalysisRun, error) {
+	for i := range s.Runs {
+		if s.Runs[i].Name == name {
+			return &s.Runs[i], nil
+		}
+	}
+	return nil, fmt.Errorf("it was not observed")
+}
+
+// change is a part of an object to write; a nil annotation is removed.
+type change struct {
+	Annotations map[string]*string
+	Spec        map[string]any
+}
+
+// patch makes one merge patch on the condition that the object is still as it was observed, and fills o with the answer.
+func (c *Controller) patch(ctx context.Context, o client.Object, part change) error {
+	metadata := map[string]any{"resourceVersion": o.GetResourceVersion()}
+	if len(part.Annotations) > 0 {
+		metadata["annotations"] = part.Annotations
+	}
+	body := map[string]any{"metadata": metadata}
+	if len(part.Spec) > 0 {
+		body["spec"] = part.Spec
+	}
+	data, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return c.Client.Patch(ctx, o, client.RawPatch(types.MergePatchType, data))
+}

@@ -1,0 +1,120 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/record"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/kube"
+	"github.com/sluice-delivery/sluice/strategy"
+	"github.com/sluice-delivery/sluice/trafficrouting"
+)
+
+// Controller brings Rollouts to what they ask for. Its fields must be set before use.
+type Controller struct {
+	// Client reads from a cache that has the indexes of Register, and knows its own writes; see kube.Recent.
+	Client client.Client
+	// Live reads from the API server.
+	Live client.Reader
+	// Router divides traffic for the Rollouts that it handles.
+	Router trafficrouting.Router
+	// Routes are the kinds of object that Router reads.
+	Routes RouteKinds
+	// Events takes what people are told.
+	Events record.EventRecorder
+	// Concurrency is how many Rollouts are worked on at the same time.
+	Concurrency int
+
+	clock    func() time.Time
+	memories memories
+	routes   routeWatch
+	measures *measures
+}
+
+// Reconcile makes one pass over a Rollout: observe, decide, apply, settle.
+func (c *Controller) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	done := c.measures.pass(request.NamespacedName)
+	next, err := c.pass(ctx, request)
+	done(err)
+	return next, err
+}
+
+func (c *Controller) pass(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	s, err := c.observe(ctx, request.NamespacedName)
+	if apierrors.IsNotFound(err) {
+		c.memories.forget(request.NamespacedName)
+		c.measures.forget(request.NamespacedName)
+		return ctrl.Result{}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if s.Rollout.DeletionTimestamp != nil {
+		return ctrl.Result{}, nil // the garbage collector takes what the Rollout owns
+	}
+	ctx = logf.IntoContext(ctx, logf.FromContext(ctx).WithValues(
+		"generation", s.Rollout.Generation, "revision", s.Rollout.Annotations[v1alpha1.AnnotationRevision]))
+	c.tellTrouble(ctx, s)
+	plan := strategy.Decide(s.Observation)
+	problem := c.apply(ctx, s, &plan)
+	if errors.Is(problem, errRejected) {
+		// The spec turned out to be wrong, so this status would tell of an update that does not begin. The next look says what is wrong.
+		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
+	}
+	return c.settle(ctx, s, plan, errors.Join(problem, s.trouble))
+}
+
+// settle writes the status and tells what it decided; one that only counts pods waits for more of them.
+func (c *Controller) settle(ctx context.Context, s *seen, plan strategy.Plan, problem error) (ctrl.Result, error) {
+	settled := s.Rollout.DeepCopy()
+	settled.Status = plan.Status
+	counting := problem == nil && plan.Calm && len(plan.Notes) == 0 && !equality.Semantic.DeepEqual(s.Rollout.Status, plan.Status)
+	if left := s.memory.holdBack(counting, s.Now); left > 0 {
+		settled.Status = s.Rollout.Status
+		plan.After = shorter(plan.After, left)
+	}
+	next, written, err := kube.Settle(ctx, kube.StatusPatch(c.Client), s.Rollout, settled, shorter(plan.After, s.again), problem)
+	if written {
+		s.memory.wrote(counting, s.Now)
+		for _, note := range plan.Notes {
+			c.tellNote(ctx, s.Rollout, note)
+		}
+	}
+	if err != nil {
+		return next, fmt.Errorf("rollout %s/%s: %w", s.Rollout.Namespace, s.Rollout.Name, err)
+	}
+	return next, nil
+}
+
+// shorter is the shorter of two waits, of which 0 means none.
+func shorter(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+func (c *Controller) now() time.Time {
+	if c.clock != nil {
+		return c.clock()
+	}
+	return time.Now()
+}
+
+func (c *Controller) tellNote(ctx context.Context, r *v1alpha1.Rollout, note strategy.Note) {
+	c.tell(ctx, r, note.Type, note.Reason, note.Message)
+}
+
+func (c *Controller) tell(ctx context.Context, r *v1alpha1.Rollout, eventType, reason, message string) {
+	kube.Tell(ctx, c.Events, r, eventType, reason, message)
+	c.measures.event(r, eventType, reason)
+}

@@ -1,0 +1,200 @@
+package rollout
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-delivery/sluice/analysis"
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/apis/rollouts/validation"
+	"github.com/sluice-delivery/sluice/internal/kube"
+	"github.com/sluice-delivery/sluice/strategy"
+)
+
+// annotationDigest marks a ReplicaSet with the hash of the template as the Rollout's author wrote it. It ties a ReplicaSet of another controller,
+// whose own hash is of another kind, to the template for good: kept in the object and not in our mind, because otherwise each
+// restart of the controller would ask the API server about every adopted ReplicaSet again.
+const annotationDigest = "rollout.sluice.dev/template-digest"
+
+// observeCurrent judges the spec and finds the revision that it asks for.
+func (c *Controller) observeCurrent(ctx context.Context, s *seen) error {
+	errs := append(validation.Rollout(s.Rollout), validation.Unsupported(s.Rollout)...)
+	if len(errs) == 0 {
+		var err error
+		if s.digest, err = v1alpha1.PodTemplateHash(s.Rollout.Spec.Template, nil); err != nil {
+			return err
+		}
+		if s.Current, err = c.currentHash(ctx, s); err != nil {
+			return err
+		}
+	}
+	errs = append(errs, validation.References(s.Rollout, validation.Referenced{Services: s.services, Compose: s.compose})...)
+	if len(errs) == 0 && s.memory.rejected != "" && s.memory.rejected == s.digest {
+		errs = field.ErrorList{field.Invalid(field.NewPath("spec", "template"), field.OmitValueType{}, s.memory.rejection)}
+	}
+	if len(errs) > 0 {
+		s.Invalid = validation.Message(s.Rollout.Name, errs)
+		s.Current, s.adopt = s.Rollout.Status.CurrentPodHash, ""
+	}
+	return nil
+}
+
+// compose makes the run of an analysis only to learn whether it can be made.
+func (s *seen) compose(a v1alpha1.RolloutAnalysis) (*v1alpha1.AnalysisRun, error) {
+	return analysis.ForRollout(s.Rollout, a, s.Library, analysis.RunAt{
+		Hash: s.Current, StableHash: s.Rollout.Status.StableRS, InstanceID: s.InstanceID,
+	})
+}
+
+// currentHash finds the ReplicaSet of the template that the spec asks for: by its digest, by our hash, and at last, because another controller
+// may have made it or somebody wrote the same in other words, by its meaning. Without any it is the hash of the one to be made.
+func (c *Controller) currentHash(ctx context.Context, s *seen) (string, error) {
+	own, err := v1alpha1.PodTemplateHash(s.Rollout.Spec.Template, s.Rollout.Status.CollisionCount)
+	if err != nil {
+		return "", err
+	}
+	for _, match := range []func(strategy.Revision) bool{
+		func(v strategy.Revision) bool { return s.sets[v.Name].Annotations[annotationDigest] == s.digest },
+		func(v strategy.Revision) bool {
+			return v.Hash == own && s.sets[v.Name].Annotations[annotationDigest] == ""
+		},
+	} {
+		for _, v := range s.Revisions {
+			if !v.Deleting && v.Hash != "" && match(v) {
+				return v.Hash, nil
+			}
+		}
+	}
+	if len(s.Revisions) == 0 || s.memory.unlike == s.digest {
+		return own, nil
+	}
+	equal, err := c.equalSet(ctx, s)
+	if err != nil {
+		return "", err
+	}
+	if equal == nil {
+		s.memory.unlike = s.digest
+		return own, nil
+	}
+	s.adopt = equal.GetName()
+	return equal.GetLabels()[v1alpha1.LabelPodTemplateHash], nil
+}
+
+// equalSet looks for a ReplicaSet whose template means the same as the one that the spec asks for. Most are ruled out without a question:
+// only where each field that was written stands in the ReplicaSet too, the API server is asked what it would make of ours.
+func (c *Controller) equalSet(ctx context.Context, s *seen) (*unstructured.Unstructured, error) {
+	var list unstructured.UnstructuredList
+	list.SetGroupVersionKind(replicaSetKind)
+	// The cache keeps ReplicaSets without their templates, so they are read from the API server, once for each new template.
+	if err := c.Live.List(ctx, &list, client.InNamespace(s.Rollout.Namespace), kube.PodSelector(s.Rollout)); err != nil {
+		return nil, err
+	}
+	written, err := templateOf(s.Rollout)
+	if err != nil {
+		return nil, err
+	}
+	var defaulted map[string]any
+	for _, v := range s.Revisions { // the newest first
+		set := find(list.Items, v.Name)
+		if set == nil || v.Deleting || v.Hash == "" {
+			continue
+		}
+		stored, err := bareTemplate(set)
+		if err != nil {
+			return nil, err
+		}
+		if !covers(written, stored) {
+			continue
+		}
+		if defaulted == nil {
+			if defaulted, err = c.defaultedTemplate(ctx, s); err != nil || defaulted == nil {
+				return nil, err
+			}
+		}
+		if sameTemplate(defaulted, stored) {
+			return set, nil
+		}
+	}
+	return nil, nil
+}
+
+func find(sets []unstructured.Unstructured, name string) *unstructured.Unstructured {
+	for i := range sets {
+		if sets[i].GetName() == name {
+			return &sets[i]
+		}
+	}
+	return nil
+}
+
+// defaultedTemplate asks the API server what our template would look like once stored; nil if it would not store it.
+func (c *Controller) defaultedTemplate(ctx context.Context, s *seen) (map[string]any, error) {
+	trial, err := newReplicaSet(s.Rollout, strategy.ReplicaSetIntent{Hash: "trial"}, s.digest)
+	if err != nil {
+		return nil, err
+	}
+	trial.SetName("")
+	trial.SetGenerateName("sluice-trial-")
+	err = c.Client.Create(ctx, trial, client.DryRunAll)
+	if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
+		return nil, nil // making the ReplicaSet in earnest fails the same way, and there the user is told
+	}
+	if err != nil {
+		return nil, fmt.Errorf("trying the pod template: %w", err)
+	}
+	return bareTemplate(trial)
+}
+
+// bareTemplate is the template of a ReplicaSet without what the controller put into it: the hash label and the metadata of a role.
+func bareTemplate(set *unstructured.Unstructured) (map[string]any, error) {
+	template, _, err := unstructured.NestedMap(set.Object, "spec", "template")
+	if err != nil {
+		return nil, fmt.Errorf("reading the template of ReplicaSet %s: %w", set.GetName(), err)
+	}
+	unstructured.RemoveNestedField(template, "metadata", "labels", v1alpha1.LabelPodTemplateHash)
+	text := set.GetAnnotations()[v1alpha1.AnnotationEphemeralMetadata]
+	if text == "" {
+		return template, nil
+	}
+	var injected v1alpha1.PodTemplateMetadata
+	if err := json.Unmarshal([]byte(text), &injected); err != nil {
+		return nil, fmt.Errorf("reading annotation %s of ReplicaSet %s: %w", v1alpha1.AnnotationEphemeralMetadata, set.GetName(), err)
+	}
+	for key := range maps.Keys(injected.Labels) {
+		unstructured.RemoveNestedField(template, "metadata", "labels", key)
+	}
+	for key := range maps.Keys(injected.Annotations) {
+		unstructured.RemoveNestedField(template, "metadata", "annotations", key)
+	}
+	if annotations, _, _ := unstructured.NestedMap(template, "metadata", "annotations"); len(annotations) == 0 {
+		unstructured.RemoveNestedField(template, "metadata", "annotations")
+	}
+	return template, nil
+}
+
+// templateOf is the pod template as it was written, fields unknown to us included; values that cannot be read are left out,
+// as everywhere, and then unknown fields with them.
+func templateOf(r *v1alpha1.Rollout) (map[string]any, error) {
+	typed, err := v1alpha1.PodTemplate(r.Spec.Template)
+	var dropped *v1alpha1.DroppedError
+	raw := r.Spec.Template.Raw
+	if errors.As(err, &dropped) {
+		raw, err = json.Marshal(typed)
+	}
+	if err != nil {
+		return nil, err
+	}
+	template := map[string]any{}
+	if err := unmarshalTree(raw, &template); err != nil {
+		return nil, fmt.Errorf("reading the pod template: %w", err)
+	}
+	return template, nil
+}

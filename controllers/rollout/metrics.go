@@ -1,0 +1,150 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+)
+
+// measures are the metrics of passes, under the names of the wire contract. Its series of an object are dropped with the object.
+// A nil one measures nothing.
+type measures struct {
+	passes   *prometheus.HistogramVec
+	failures *prometheus.CounterVec
+	events   *prometheus.CounterVec
+}
+
+func newMeasures() *measures {
+	return &measures{
+		passes: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "rollout_reconcile", Help: "Seconds that one pass over a Rollout took.", Buckets: []float64{.01, .15, .25, .5, 1},
+		}, []string{"namespace", "name"}),
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollout_reconcile_error", Help: "Passes over a Rollout that ended with an error.",
+		}, []string{"namespace", "name"}),
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollout_events_total", Help: "Events of a Rollout.",
+		}, []string{"namespace", "name", "type", "reason"}),
+	}
+}
+
+// pass starts the clock of a pass; what it returns stops it.
+func (m *measures) pass(key types.NamespacedName) func(error) {
+	if m == nil {
+		return func(error) {}
+	}
+	start := time.Now()
+	return func(err error) {
+		m.passes.WithLabelValues(key.Namespace, key.Name).Observe(time.Since(start).Seconds())
+		if err != nil {
+			m.failures.WithLabelValues(key.Namespace, key.Name).Inc()
+		}
+	}
+}
+
+func (m *measures) event(r *v1alpha1.Rollout, eventType, reason string) {
+	if m != nil {
+		m.events.WithLabelValues(r.Namespace, r.Name, eventType, reason).Inc()
+	}
+}
+
+func (m *measures) forget(key types.NamespacedName) {
+	if m == nil {
+		return
+	}
+	labels := prometheus.Labels{"namespace": key.Namespace, "name": key.Name}
+	m.passes.DeletePartialMatch(labels)
+	m.failures.DeletePartialMatch(labels)
+	m.events.DeletePartialMatch(labels)
+}
+
+func (m *measures) register(r prometheus.Registerer) error {
+	for _, c := range []prometheus.Collector{m.passes, m.failures, m.events} {
+		if err := r.Register(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var (
+	infoLabels = []string{"namespace", "name", "strategy", "traffic_router", "phase"}
+	phases     = []v1alpha1.RolloutPhase{
+		v1alpha1.RolloutPhaseHealthy, v1alpha1.RolloutPhaseProgressing, v1alpha1.RolloutPhasePaused, v1alpha1.RolloutPhaseDegraded,
+	}
+	infoDesc        = prometheus.NewDesc("rollout_info", "Always 1; the labels describe a Rollout.", infoLabels, nil)
+	phaseDesc       = prometheus.NewDesc("rollout_phase", "1 for the phase that a Rollout is in. Deprecated: use rollout_info.", []string{"namespace", "name", "phase"}, nil)
+	desiredDesc     = prometheus.NewDesc("rollout_info_replicas_desired", "Pods that a Rollout wants.", infoLabels, nil)
+	availableDesc   = prometheus.NewDesc("rollout_info_replicas_available", "Pods of a Rollout that are available.", infoLabels, nil)
+	unavailableDesc = prometheus.NewDesc("rollout_info_replicas_unavailable", "Pods of a Rollout that are not available.", infoLabels, nil)
+	updatedDesc     = prometheus.NewDesc("rollout_info_replicas_updated", "Pods of the newest revision of a Rollout.", infoLabels, nil)
+)
+
+// census describes the Rollouts as they are in the cache at the moment of a scrape, so no series outlives its object.
+type census struct{ reader client.Reader }
+
+// Describe names the metrics.
+func (c census) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{infoDesc, phaseDesc, desiredDesc, availableDesc, unavailableDesc, updatedDesc} {
+		to <- d
+	}
+}
+
+// Collect counts. A cache that is not filled yet shows no Rollouts; one that cannot be read makes the scrape fail.
+func (c census) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	var list v1alpha1.RolloutList
+	var notStarted *cache.ErrCacheNotStarted
+	err := c.reader.List(ctx, &list, client.UnsafeDisableDeepCopy)
+	if errors.As(err, &notStarted) {
+		return
+	}
+	if err != nil {
+		to <- prometheus.NewInvalidMetric(infoDesc, err)
+		return
+	}
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	for i := range list.Items {
+		r := &list.Items[i]
+		labels := []string{r.Namespace, r.Name, strategyName(r), routerName(r), string(r.Status.Phase)}
+		gauge(infoDesc, 1, labels...)
+		gauge(desiredDesc, float64(v1alpha1.Replicas(r)), labels...)
+		gauge(availableDesc, float64(r.Status.AvailableReplicas), labels...)
+		gauge(unavailableDesc, float64(r.Status.Replicas-r.Status.AvailableReplicas), labels...)
+		gauge(updatedDesc, float64(r.Status.UpdatedReplicas), labels...)
+		for _, phase := range phases {
+			value := 0.0
+			if r.Status.Phase == phase {
+				value = 1
+			}
+			gauge(phaseDesc, value, r.Namespace, r.Name, string(phase))
+		}
+	}
+}
+
+func strategyName(r *v1alpha1.Rollout) string {
+	switch {
+	case r.Spec.Strategy.BlueGreen != nil:
+		return "blueGreen"
+	case r.Spec.Strategy.Canary != nil:
+		return "canary"
+	}
+	return ""
+}
+
+func routerName(r *v1alpha1.Rollout) string {
+	if v1alpha1.HasRouter(r) {
+		return "gatewayAPI"
+	}
+	return ""
+}

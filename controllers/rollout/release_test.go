@@ -1,0 +1,200 @@
+package rollout
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+)
+
+// outcome is what must be the same however a release went.
+type outcome struct {
+	Phase          v1alpha1.RolloutPhase
+	Stable, Canary string // images behind the Services
+	Weight         int32
+	Pods           map[string]int32 // by image
+	Revision       string
+}
+
+func (w *world) outcome() outcome {
+	w.t.Helper()
+	r := w.rollout()
+	o := outcome{Phase: r.Status.Phase, Weight: w.weight(), Pods: map[string]int32{}, Revision: r.Annotations[v1alpha1.AnnotationRevision]}
+	images := map[string]string{}
+	for _, set := range w.sets() {
+		image := set.Spec.Template.Spec.Containers[0].Image
+		images[set.Labels[v1alpha1.LabelPodTemplateHash]] = image
+		o.Pods[image] += *set.Spec.Replicas
+	}
+	o.Stable, o.Canary = images[w.selector("web-stable")], images[w.selector("web-canary")]
+	if images[r.Status.StableRS] != o.Stable {
+		w.t.Errorf("the stable Service points at %s, but stableRS is %s", o.Stable, images[r.Status.StableRS])
+	}
+	return o
+}
+
+func (w *world) release() {
+	w.t.Helper()
+	w.settle()
+	w.edit(func(r *v1alpha1.Rollout) { r.Spec.Template = template("app:v2") })
+	w.settle()
+}
+
+var released = outcome{
+	Phase: v1alpha1.RolloutPhaseHealthy, Stable: "app:v2", Canary: "app:v2", Pods: map[string]int32{"app:v1": 0, "app:v2": 4}, Revision: "2",
+}
+
+func TestAReleaseEndsWithTheNewRevisionServingEverything(t *testing.T) {
+	w := newWorld(t, append(around(), canary())...)
+	w.release()
+	if diff := cmp.Diff(released, w.outcome()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAfterAReleaseNothingIsWritten(t *testing.T) {
+	w := newWorld(t, append(around(), canary())...)
+	w.release()
+	before := len(w.writes)
+	for range 5 {
+		if next, err := w.pass(); err != nil || next.RequeueAfter != 0 {
+			t.Errorf("a quiet Rollout is looked at again after %s, %v", next.RequeueAfter, err)
+		}
+	}
+	w.restart()
+	w.settle()
+	if more := w.writes[before:]; len(more) > 0 {
+		t.Errorf("wrote %v", more)
+	}
+}
+
+// faults are the ways in which a call to the API server goes wrong.
+var faults = []fault{
+	{name: "a conflict", err: apierrors.NewConflict(schema.GroupResource{Resource: "any"}, "any", errors.New("changed"))},
+	{name: "a refusal", err: apierrors.NewForbidden(schema.GroupResource{Resource: "any"}, "any", errors.New("no"))},
+	{name: "an overload", err: apierrors.NewTooManyRequests("later", 1)},
+	{name: "a timeout before it took effect", err: apierrors.NewTimeoutError("slow", 1)},
+	{name: "a timeout after it took effect", err: apierrors.NewTimeoutError("slow", 1), applied: true},
+	{name: "an object that is gone", err: apierrors.NewNotFound(schema.GroupResource{Resource: "any"}, "any")},
+}
+
+func TestAReleaseConvergesWhateverCallFails(t *testing.T) {
+	w := newWorld(t, append(around(), canary())...)
+	w.release()
+	calls := len(w.writes)
+	for _, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			for i := range calls {
+				w := newWorld(t, append(around(), canary())...)
+				w.broken, w.fault = i, f
+				w.release()
+				if diff := cmp.Diff(released, w.outcome()); diff != "" {
+					t.Fatalf("after %q failed: %s", w.writes[i], diff)
+				}
+				if n := len(w.sets()); n != 2 {
+					t.Fatalf("after %q failed there are %d ReplicaSets", w.writes[i], n)
+				}
+			}
+		})
+	}
+	t.Logf("%d faults injected", calls*len(faults))
+}
+
+// crashed ends a pass in the middle, as the death of the process does.
+type crashed struct{}
+
+func TestAReleaseConvergesAfterACrashAtAnyWrite(t *testing.T) {
+	w := newWorld(t, append(around(), canary())...)
+	w.release()
+	calls := len(w.writes)
+	for i := range calls {
+		w := newWorld(t, append(around(), canary())...)
+		done := false
+		w.after = func() {
+			if len(w.writes) == i+1 && !done {
+				done = true
+				panic(crashed{})
+			}
+		}
+		until(w, w.settle)
+		w.edit(func(r *v1alpha1.Rollout) { r.Spec.Template = template("app:v2") })
+		until(w, w.settle)
+		if diff := cmp.Diff(released, w.outcome()); diff != "" {
+			t.Fatalf("after a crash behind %q: %s", w.writes[i], diff)
+		}
+	}
+	t.Logf("%d crashes", calls)
+}
+
+// until repeats what crashes, each time with a controller that knows nothing.
+func until(w *world, do func()) {
+	for again := true; again; {
+		again = false
+		func() {
+			defer func() {
+				switch p := recover(); p.(type) {
+				case nil:
+				case crashed:
+					again = true
+					w.restart()
+				default:
+					panic(p)
+				}
+			}()
+			do()
+		}()
+	}
+}
+
+func TestEachDecisionIsToldOnce(t *testing.T) {
+	w := newWorld(t, append(around(), canary())...)
+	w.release()
+	told := w.told()
+	for _, want := range []string{"RolloutCompleted Rollout completed update to revision 2", "Rollout step 1/2 completed (setWeight: 10)",
+		"Traffic weight updated from 0 to 10", "Switched selector for service 'web-canary'"} {
+		if !slices.ContainsFunc(told, func(e string) bool { return strings.Contains(e, want) }) {
+			t.Errorf("nobody was told %q", want)
+		}
+	}
+	slices.Sort(told)
+	for i := 1; i < len(told); i++ {
+		if told[i] == told[i-1] {
+			t.Errorf("told twice: %s", told[i])
+		}
+	}
+}
+
+func TestAReplicaSetIsMadeAsTheWireContractSays(t *testing.T) {
+	w := newWorld(t, append(around(), canary())...)
+	w.settle()
+	set := &appsv1.ReplicaSet{}
+	hash := w.rollout().Status.CurrentPodHash
+	w.get(set, "web-"+hash)
+	want := map[string]string{
+		"team": "blue", v1alpha1.AnnotationRevision: "1", v1alpha1.AnnotationDesiredReplicas: "4",
+	}
+	digest := set.Annotations[annotationDigest]
+	delete(set.Annotations, annotationDigest)
+	if diff := cmp.Diff(want, set.Annotations); diff != "" || digest == "" {
+		t.Errorf("annotations: %s, digest %q", diff, digest)
+	}
+	labels := map[string]string{"app": "web", v1alpha1.LabelPodTemplateHash: hash}
+	for name, got := range map[string]map[string]string{
+		"labels": set.Labels, "selector": set.Spec.Selector.MatchLabels, "labels of the template": set.Spec.Template.Labels,
+	} {
+		if diff := cmp.Diff(labels, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+	if owner := set.OwnerReferences; len(owner) != 1 || owner[0].Kind != "Rollout" || !*owner[0].Controller || !*owner[0].BlockOwnerDeletion {
+		t.Errorf("owner: %+v", owner)
+	}
+}

@@ -1,0 +1,322 @@
+package rollout
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/kube"
+	"github.com/sluice-delivery/sluice/trafficrouting"
+	"github.com/sluice-delivery/sluice/trafficrouting/gatewayapi"
+)
+
+const namespace = "shop"
+
+var webKey = types.NamespacedName{Namespace: namespace, Name: "web"}
+
+// fault is what goes wrong with one call.
+type fault struct {
+	name string
+	// err is the answer to the call; applied tells whether the call took effect nevertheless.
+	err     error
+	applied bool
+}
+
+// world is an API server in memory, pods that become available as soon as they are asked for, and a controller.
+type world struct {
+	t      *testing.T
+	server client.WithWatch
+	loop   *Controller
+	at     time.Time
+	events *record.FakeRecorder
+
+	// writes lists the writes of the controller, such as "patch ReplicaSet web-abc".
+	writes []string
+	// broken is the index of the write that fails, counted from 0; -1 for none.
+	broken int
+	fault  fault
+	// after is called after each write that took effect.
+	after func()
+}
+
+func newWorld(t *testing.T, objects ...client.Object) *world {
+	t.Helper()
+	scheme := newScheme(t)
+	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{gatewayv1.SchemeGroupVersion})
+	mapper.Add(gatewayv1.SchemeGroupVersion.WithKind("HTTPRoute"), meta.RESTScopeNamespace)
+	for _, gvk := range []string{"Rollout", "AnalysisRun", "AnalysisTemplate"} {
+		mapper.Add(v1alpha1.GroupVersion.WithKind(gvk), meta.RESTScopeNamespace)
+	}
+	mapper.Add(v1alpha1.GroupVersion.WithKind("ClusterAnalysisTemplate"), meta.RESTScopeRoot)
+	mapper.Add(appsv1.SchemeGroupVersion.WithKind("ReplicaSet"), meta.RESTScopeNamespace)
+	mapper.Add(corev1.SchemeGroupVersion.WithKind("Service"), meta.RESTScopeNamespace)
+	mapper.Add(corev1.SchemeGroupVersion.WithKind("Pod"), meta.RESTScopeNamespace)
+	w := &world{t: t, at: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), broken: -1}
+	w.server = fake.NewClientBuilder().WithScheme(scheme).WithRESTMapper(mapper).WithObjects(objects...).
+		WithStatusSubresource(&v1alpha1.Rollout{}, &appsv1.ReplicaSet{}).
+		WithIndex(&appsv1.ReplicaSet{}, kube.OwnerField, kube.Owner).
+		WithIndex(&v1alpha1.AnalysisRun{}, kube.OwnerField, kube.Owner).
+		WithInterceptorFuncs(w.funcs()).Build()
+	w.restart()
+	return w
+}
+
+// newScheme holds just what is used, because the client in memory walks through all of it at each patch.
+func newScheme(t *testing.T) *runtime.Scheme {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	scheme.AddKnownTypes(appsv1.SchemeGroupVersion, &appsv1.ReplicaSet{}, &appsv1.ReplicaSetList{})
+	scheme.AddKnownTypes(corev1.SchemeGroupVersion, &corev1.Service{}, &corev1.ServiceList{}, &corev1.Pod{}, &corev1.PodList{})
+	scheme.AddKnownTypes(gatewayv1.SchemeGroupVersion, &gatewayv1.HTTPRoute{}, &gatewayv1.HTTPRouteList{})
+	scheme.AddKnownTypes(policyv1.SchemeGroupVersion, &policyv1.Eviction{})
+	for _, version := range []schema.GroupVersion{appsv1.SchemeGroupVersion, corev1.SchemeGroupVersion, gatewayv1.SchemeGroupVersion, policyv1.SchemeGroupVersion} {
+		metav1.AddToGroupVersion(scheme, version)
+	}
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	return scheme
+}
+
+// restart puts a new controller in place of the old one, which forgets everything.
+func (w *world) restart() {
+	w.events = record.NewFakeRecorder(1000)
+	c := kube.NewRecent(w.server)
+	w.loop = &Controller{
+		Client: c, Live: w.server, Router: trafficrouting.Routers{gatewayapi.Router{Client: c}}, Events: w.events,
+		Routes: RouteKinds{Of: gatewayapi.RoutesOf, KeysOf: gatewayapi.KeysOf, Served: gatewayapi.Watches},
+		clock:  func() time.Time { return w.at },
+	}
+}
+
+// outside marks calls that are not the controller's.
+type outside struct{}
+
+func (w *world) ctx() context.Context { return context.WithValue(w.t.Context(), outside{}, true) }
+
+func (w *world) funcs() interceptor.Funcs {
+	return interceptor.Funcs{
+		Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
+			return w.write(ctx, "create", o, func() error { return c.Create(ctx, o, opts...) })
+		},
+		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
+			return w.write(ctx, "patch", o, func() error { return c.Patch(ctx, o, p, opts...) })
+		},
+		Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
+			return w.write(ctx, "delete", o, func() error { return c.Delete(ctx, o, opts...) })
+		},
+		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+			return w.write(ctx, "patch "+sub+" of", o, func() error { return c.SubResource(sub).Patch(ctx, o, p, opts...) })
+		},
+		SubResourceCreate: func(ctx context.Context, c client.Client, sub string, o, s client.Object, opts ...client.SubResourceCreateOption) error {
+			return w.write(ctx, "create "+sub+" of", o, func() error { return c.SubResource(sub).Create(ctx, o, s, opts...) })
+		},
+	}
+}
+
+func (w *world) write(ctx context.Context, verb string, o client.Object, do func() error) error {
+	if ctx.Value(outside{}) != nil {
+		return do()
+	}
+	kind := strings.TrimPrefix(fmt.Sprintf("%T", o), "*")
+	if gvk := o.GetObjectKind().GroupVersionKind(); gvk.Kind != "" {
+		kind = gvk.Kind
+	}
+	kind = kind[strings.LastIndex(kind, ".")+1:]
+	index := len(w.writes)
+	w.writes = append(w.writes, verb+" "+kind+" "+o.GetName())
+	if index == w.broken {
+		if w.fault.applied {
+			if err := do(); err != nil {
+				return err
+			}
+		}
+		return w.fault.err
+	}
+	err := do()
+	if err == nil && w.after != nil {
+		w.after()
+	}
+	return err
+}
+
+// pass lets the controller look once.
+func (w *world) pass() (ctrl.Result, error) {
+	w.t.Helper()
+	return w.loop.Reconcile(w.t.Context(), ctrl.Request{NamespacedName: webKey})
+}
+
+// settle lets the controller and the pods work, and time pass where somebody waits for it, until nothing changes any more.
+// It fails the test if that takes too long.
+func (w *world) settle() {
+	w.t.Helper()
+	quiet := 0
+	for range 300 {
+		before := len(w.writes)
+		next, err := w.pass()
+		moved := w.playPods()
+		w.at = w.at.Add(50 * time.Millisecond)
+		switch {
+		case err != nil:
+			w.at = w.at.Add(time.Second)
+			quiet = 0
+		case moved || len(w.writes) > before:
+			quiet = 0
+		case next.RequeueAfter > 0 && next.RequeueAfter < 2*time.Minute:
+			w.at = w.at.Add(next.RequeueAfter)
+			quiet = 0
+		default:
+			if quiet++; quiet == 3 {
+				return
+			}
+		}
+	}
+	w.t.Fatalf("nothing settles; the last writes are %v", w.writes[max(0, len(w.writes)-10):])
+}
+
+// playPods plays the ReplicaSet controller and the kubelets; it reports whether anything changed.
+func (w *world) playPods() bool {
+	w.t.Helper()
+	moved := false
+	for _, set := range w.sets() {
+		size := ptr.Deref(set.Spec.Replicas, 1)
+		if set.Status.Replicas == size && set.Status.AvailableReplicas == size {
+			continue
+		}
+		set.Status.Replicas, set.Status.ReadyReplicas, set.Status.AvailableReplicas = size, size, size
+		if err := w.server.Status().Update(w.ctx(), &set); err != nil {
+			w.t.Fatal(err)
+		}
+		moved = true
+	}
+	return moved
+}
+
+func (w *world) sets() []appsv1.ReplicaSet {
+	w.t.Helper()
+	var list appsv1.ReplicaSetList
+	if err := w.server.List(w.ctx(), &list, client.InNamespace(namespace)); err != nil {
+		w.t.Fatal(err)
+	}
+	return list.Items
+}
+
+func (w *world) get(o client.Object, name string) {
+	w.t.Helper()
+	if err := w.server.Get(w.ctx(), types.NamespacedName{Namespace: namespace, Name: name}, o); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) rollout() *v1alpha1.Rollout {
+	w.t.Helper()
+	r := &v1alpha1.Rollout{}
+	w.get(r, "web")
+	return r
+}
+
+// edit changes the Rollout as a user does.
+func (w *world) edit(change func(*v1alpha1.Rollout)) {
+	w.t.Helper()
+	r := w.rollout()
+	change(r)
+	r.Generation++
+	if err := w.server.Update(w.ctx(), r); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// weight is the canary's in the route.
+func (w *world) weight() int32 {
+	w.t.Helper()
+	route := &gatewayv1.HTTPRoute{}
+	w.get(route, "web")
+	for _, b := range route.Spec.Rules[0].BackendRefs {
+		if b.Name == "web-canary" {
+			return *b.Weight
+		}
+	}
+	w.t.Fatal("the route has lost its canary")
+	return 0
+}
+
+func (w *world) selector(service string) string {
+	w.t.Helper()
+	s := &corev1.Service{}
+	w.get(s, service)
+	return s.Spec.Selector[v1alpha1.LabelPodTemplateHash]
+}
+
+// told lists the events so far.
+func (w *world) told() []string {
+	var all []string
+	for {
+		select {
+		case e := <-w.events.Events:
+			all = append(all, e)
+		default:
+			return all
+		}
+	}
+}
+
+func template(image string) runtime.RawExtension {
+	return runtime.RawExtension{Raw: []byte(`{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"web","image":"` + image + `","futureField":{"a":1}}]}}`)}
+}
+
+func canary() *v1alpha1.Rollout {
+	steps := []v1alpha1.CanaryStep{{SetWeight: ptr.To[int32](10)}, {SetWeight: ptr.To[int32](50)}}
+	return &v1alpha1.Rollout{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "web", UID: "web-uid", Generation: 1, Annotations: map[string]string{
+			"team": "blue", corev1.LastAppliedConfigAnnotation: "{}",
+		}},
+		Spec: v1alpha1.RolloutSpec{
+			Replicas: ptr.To[int32](4), Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}, Template: template("app:v1"),
+			Strategy: v1alpha1.RolloutStrategy{Canary: &v1alpha1.CanaryStrategy{
+				StableService: "web-stable", CanaryService: "web-canary", Steps: steps,
+				TrafficRouting: &v1alpha1.RolloutTrafficRouting{GatewayAPI: &v1alpha1.GatewayAPITrafficRouting{HTTPRoute: "web"}},
+			}},
+		},
+	}
+}
+
+// basic is a canary by pod counts alone.
+func basic() *v1alpha1.Rollout {
+	r := canary()
+	r.Spec.Strategy.Canary.TrafficRouting = nil
+	return r
+}
+
+func around() []client.Object {
+	service := func(name string) *corev1.Service {
+		return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: corev1.ServiceSpec{Selector: map[string]string{"app": "web"}}}
+	}
+	backend := func(name string, weight int32) gatewayv1.HTTPBackendRef {
+		return gatewayv1.HTTPBackendRef{BackendRef: gatewayv1.BackendRef{
+			BackendObjectReference: gatewayv1.BackendObjectReference{Name: gatewayv1.ObjectName(name)}, Weight: ptr.To(weight),
+		}}
+	}
+	return []client.Object{service("web-stable"), service("web-canary"), &gatewayv1.HTTPRoute{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "web"},
+		Spec:       gatewayv1.HTTPRouteSpec{Rules: []gatewayv1.HTTPRouteRule{{BackendRefs: []gatewayv1.HTTPBackendRef{backend("web-stable", 100), backend("web-canary", 0)}}}},
+	}}
+}
