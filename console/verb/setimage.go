@@ -80,6 +80,9 @@ func imageChanges(h holder, key client.ObjectKey, images map[string]string) (ope
 			changed = append(changed, fmt.Sprintf("%s to %s", name, image))
 		}
 	}
+	if len(there) == 0 {
+		there = []string{"none"}
+	}
 	if len(missing) > 0 {
 		return nil, nil, refuse(key, "%s has no container %s: there are %s", h.words,
 			strings.Join(slices.Sorted(maps.Keys(missing)), ", "), strings.Join(there, ", "))

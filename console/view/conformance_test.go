@@ -3,49 +3,28 @@
 package view
 
 import (
-	"bufio"
-	"encoding/json"
-	"os"
-	"path/filepath"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/conformance"
 )
 
-// What a client shows must be what the reference's own client shows for the same object; there is no case on which we differ.
+type shown struct {
+	Phase   v1alpha1.RolloutPhase
+	Message string
+}
+
 func TestConformanceOfTheClientPhase(t *testing.T) {
-	file, err := os.Open(filepath.Join(os.Getenv("VECTORS"), "phase.jsonl"))
-	if err != nil {
-		t.Fatalf("set VECTORS to the folder of the conformance vectors: %v", err)
+	type vector struct {
+		ID, Note string
+		Rollout  v1alpha1.Rollout
+		Expect   struct{ Client shown }
 	}
-	defer file.Close()
-	agree, all := 0, 0
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var v struct {
-			ID, Note string
-			Rollout  v1alpha1.Rollout
-			Expect   struct {
-				Client struct {
-					Phase   v1alpha1.RolloutPhase
-					Message string
-				}
-			}
-		}
-		if err := json.Unmarshal(lines.Bytes(), &v); err != nil {
-			t.Fatal(err)
-		}
-		all++
+	// The controller's side differs in nothing that a client adds, so its page explains no case of this test.
+	conformance.Compare(t, "phase.jsonl", "../../docs/compatibility/strategy.md", "client-phase-", func(_ *testing.T, v vector) conformance.Case {
 		phase, message := Phase(&v.Rollout)
-		if phase != v.Expect.Client.Phase || message != v.Expect.Client.Message {
-			t.Errorf("%s (%s): got %s %q, the reference's client shows %s %q", v.ID, v.Note, phase, message, v.Expect.Client.Phase, v.Expect.Client.Message)
-			continue
-		}
-		agree++
-	}
-	if err := lines.Err(); err != nil || all == 0 {
-		t.Fatalf("%d vectors: %v", all, err)
-	}
-	t.Logf("conformance: phase of clients %d/%d agree", agree, all)
+		return conformance.Case{ID: v.ID, Note: v.Note, Diff: cmp.Diff(v.Expect.Client, shown{phase, message})}
+	})
 }

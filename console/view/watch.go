@@ -30,19 +30,30 @@ func Watch(ctx context.Context, c client.WithWatch, key client.ObjectKey, show f
 	}
 	in, pod, hashed := client.InNamespace(key.Namespace), kube.PodSelector(r), client.HasLabels{v1alpha1.LabelPodTemplateHash}
 	s := newStage(c)
-	rollouts := follow[v1alpha1.Rollout](s, "rollouts", &v1alpha1.RolloutList{}, in, client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("metadata.name", key.Name)})
+	rollouts := followRollout(s, key)
 	sets := follow[appsv1.ReplicaSet](s, "replicasets", &appsv1.ReplicaSetList{}, in, pod)
 	pods := follow[corev1.Pod](s, "pods", &corev1.PodList{}, in, pod)
 	runs := follow[v1alpha1.AnalysisRun](s, "analysisruns", &v1alpha1.AnalysisRunList{}, in, hashed)
 	experiments := follow[v1alpha1.Experiment](s, "experiments", &v1alpha1.ExperimentList{}, in, hashed)
 	return s.play(ctx, func(trouble error) error {
-		for _, r := range rollouts.all() {
-			if r.Name == key.Name {
-				all := kube.Members{ReplicaSets: sets.all(), Pods: pods.all(), Runs: runs.all(), Experiments: experiments.all()}
-				return show(kube.Group(&r, all), trouble)
-			}
+		r, err := rollouts.named(key)
+		if err != nil {
+			return err
 		}
-		return apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("rollouts").GroupResource(), key.String())
+		return show(kube.Group(r, kube.Members{ReplicaSets: sets.all(), Pods: pods.all(), Runs: runs.all(), Experiments: experiments.all()}), trouble)
+	})
+}
+
+// WatchAlone is Watch for a Rollout without its family, for whoever may not read more than that.
+func WatchAlone(ctx context.Context, c client.WithWatch, key client.ObjectKey, show func(r *v1alpha1.Rollout, trouble error) error) error {
+	s := newStage(c)
+	rollouts := followRollout(s, key)
+	return s.play(ctx, func(trouble error) error {
+		r, err := rollouts.named(key)
+		if err != nil {
+			return err
+		}
+		return show(r, trouble)
 	})
 }
 
@@ -59,6 +70,23 @@ func WatchAll(ctx context.Context, c client.WithWatch, namespace string, show fu
 		sortByKey(all)
 		return show(all, trouble)
 	})
+}
+
+func followRollout(s *stage, key client.ObjectKey) rollouts {
+	only := client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("metadata.name", key.Name)}
+	return rollouts{follow[v1alpha1.Rollout](s, "rollouts", &v1alpha1.RolloutList{}, client.InNamespace(key.Namespace), only)}
+}
+
+type rollouts struct{ objects[v1alpha1.Rollout] }
+
+// named returns the one Rollout that is followed, or NotFound.
+func (o rollouts) named(key client.ObjectKey) (*v1alpha1.Rollout, error) {
+	for _, r := range o.all() {
+		if r.Name == key.Name {
+			return &r, nil
+		}
+	}
+	return nil, apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("rollouts").GroupResource(), key.String())
 }
 
 // stage is a set of feeds that are shown together.
@@ -88,17 +116,8 @@ func (s *stage) play(ctx context.Context, draw func(trouble error) error) error 
 		go f.informer.RunWithContext(ctx)
 	}
 	for _, f := range s.feeds {
-		for listed := false; !listed; {
-			select {
-			case <-f.informer.HasSyncedChecker().Done():
-				listed = true
-			case <-s.changed:
-				if err := s.trouble(); err != nil {
-					return err
-				}
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+		if err := s.awaitList(ctx, f); err != nil {
+			return err
 		}
 	}
 	for {
@@ -112,6 +131,21 @@ func (s *stage) play(ctx context.Context, draw func(trouble error) error) error 
 		}
 		select {
 		case <-time.After(gatherTime):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *stage) awaitList(ctx context.Context, f *feed) error {
+	for {
+		select {
+		case <-f.informer.HasSyncedChecker().Done():
+			return nil
+		case <-s.changed:
+			if err := s.trouble(); err != nil {
+				return err
+			}
 		case <-ctx.Done():
 			return ctx.Err()
 		}

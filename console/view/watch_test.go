@@ -24,8 +24,39 @@ import (
 
 var key = client.ObjectKey{Namespace: "shop", Name: "web"}
 
+// server counts the watches that have begun. The fake server tells a watch nothing of what happened before it, as a real one would,
+// so a test waits for the watches before it changes anything.
+type server struct {
+	client.WithWatch
+	begun chan struct{}
+}
+
+// watched waits until n watches have begun.
+func (s server) watched(t *testing.T, n int) {
+	t.Helper()
+	for range n {
+		select {
+		case <-s.begun:
+		case <-time.After(20 * time.Second):
+			t.Fatal("the watches do not begin")
+		}
+	}
+}
+
+// Watch counts.
+func (s server) Watch(ctx context.Context, list client.ObjectList, opts ...client.ListOption) (watch.Interface, error) {
+	w, err := s.WithWatch.Watch(ctx, list, opts...)
+	if err == nil {
+		s.begun <- struct{}{}
+	}
+	return w, err
+}
+
+// kindsOfFamily is how many watches a family takes.
+const kindsOfFamily = 5
+
 // serve returns a server that holds the scene of a paused canary and a Rollout of another team.
-func serve(t *testing.T, funcs interceptor.Funcs) client.WithWatch {
+func serve(t *testing.T, funcs interceptor.Funcs) server {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
@@ -47,7 +78,7 @@ func serve(t *testing.T, funcs interceptor.Funcs) client.WithWatch {
 			b.WithObjects(&of.Runs[i])
 		}
 	}
-	return b.Build()
+	return server{b.Build(), make(chan struct{}, 1000)}
 }
 
 var errSeen = errors.New("seen")
@@ -77,6 +108,7 @@ func TestWatchShowsTheFamilyAtOnceAndAfterEachChange(t *testing.T) {
 			if len(v.Revisions) != 3 || v.Revisions[0].Runs[0].Status != "Running" {
 				t.Errorf("the first picture is not whole: %+v", v.Revisions)
 			}
+			c.watched(t, kindsOfFamily)
 			run := &v1alpha1.AnalysisRun{}
 			run.Namespace, run.Name = "shop", "web-7d9f8b5c4d-3"
 			if err := c.Patch(t.Context(), run, client.RawPatch("application/merge-patch+json", []byte(`{"status":{"phase":"Failed"}}`))); err != nil {
@@ -93,6 +125,7 @@ func TestWatchDrawsABurstOfChangesFewTimes(t *testing.T) {
 	drawn := 0
 	until(t, c, func(v Rollout, _ error) bool {
 		if drawn++; drawn == 1 {
+			c.watched(t, kindsOfFamily)
 			for i := range 100 {
 				r := &v1alpha1.Rollout{}
 				r.Namespace, r.Name = key.Namespace, key.Name
@@ -112,6 +145,7 @@ func TestWatchDrawsABurstOfChangesFewTimes(t *testing.T) {
 func TestWatchEndsWhenTheRolloutIsGone(t *testing.T) {
 	c := serve(t, interceptor.Funcs{})
 	err := Watch(t.Context(), c, key, func(f kube.Family, _ error) error {
+		c.watched(t, kindsOfFamily)
 		return client.IgnoreNotFound(c.Delete(t.Context(), f.Rollout.DeepCopy()))
 	})
 	if !apierrors.IsNotFound(err) {
@@ -221,6 +255,7 @@ func TestWatchAllFollowsEveryNamespace(t *testing.T) {
 		if seen = append(seen, strings.Join(names, " ")); len(seen) > 1 {
 			return errSeen
 		}
+		c.watched(t, 1)
 		r := &v1alpha1.Rollout{}
 		r.Namespace, r.Name = "pay", "api"
 		return c.Delete(t.Context(), r)
