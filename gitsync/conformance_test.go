@@ -3,10 +3,14 @@
 package gitsync
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/internal/conformance"
@@ -93,4 +97,79 @@ func TestConformanceOfTiming(t *testing.T) {
 		}
 		return conformance.Case{ID: "timing/" + v.ID, Diff: cmp.Diff(append(v.Waits, v.HealedBy...), got)}
 	})
+}
+
+type orderVector struct {
+	ID, Title, Quirk string
+	Options          struct {
+		Namespace, Revision                          string
+		Prune, PruneLast, SkipHooks, CreateNamespace bool
+		StartedAt                                    int64
+	}
+	Desired, Live []map[string]any
+	Expected      struct {
+		Order []struct {
+			Phase, Op, ID string
+			Wave          int
+			Hook, Exists  bool
+		}
+		Steps []struct {
+			Phase string
+			Wave  int
+			Prune []string
+			Apply [][]string
+		}
+	}
+}
+
+// TestConformanceOfOrder compares in which order a sync does what.
+func TestConformanceOfOrder(t *testing.T) {
+	clusterScoped := strings.Fields(`Namespace StorageClass PersistentVolume CustomResourceDefinition ClusterRole ClusterRoleBinding IngressClass APIService
+		PriorityClass ValidatingWebhookConfiguration`)
+	conformance.Compare(t, "gitops/sync-order/cases.jsonl", page, "order/", func(_ *testing.T, v orderVector) conformance.Case {
+		tasks := Order(objects(v.Desired), objects(v.Live), OrderOptions{
+			Namespace: v.Options.Namespace, Revision: v.Options.Revision, StartedAt: time.Unix(v.Options.StartedAt, 0),
+			Prune: v.Options.Prune, PruneLast: v.Options.PruneLast, SkipHooks: v.Options.SkipHooks, CreateNamespace: v.Options.CreateNamespace,
+			Namespaced: func(k GroupKind) bool { return !slices.Contains(clusterScoped, k.Kind) },
+		})
+		var want, got []string
+		for _, e := range v.Expected.Order {
+			want = append(want, fmt.Sprintf("%s/%d %s hook=%t exists=%t %s", e.Phase, e.Wave, e.Op, e.Hook, e.Exists, e.ID))
+		}
+		for _, task := range tasks {
+			op := "apply"
+			if task.Prune {
+				op = "prune"
+			}
+			got = append(got, fmt.Sprintf("%s/%d %s hook=%t exists=%t %s", task.Phase, task.Wave, op, task.Hook, task.Exists, idOf(task.Key)))
+		}
+		for _, e := range v.Expected.Steps {
+			want = append(want, fmt.Sprint("step ", e.Phase, e.Wave, append([]string{}, e.Prune...), append([][]string{}, e.Apply...)))
+		}
+		for _, s := range Steps(tasks) {
+			groups := [][]string{}
+			for _, g := range s.Groups {
+				groups = append(groups, ids(g))
+			}
+			got = append(got, fmt.Sprint("step ", string(s.Phase), s.Wave, ids(s.Prune), groups))
+		}
+		return conformance.Case{ID: "order/" + v.ID, Note: v.Title + " " + v.Quirk, Diff: cmp.Diff(want, got)}
+	})
+}
+
+func objects(trees []map[string]any) (all []*unstructured.Unstructured) {
+	for _, tree := range trees {
+		all = append(all, &unstructured.Unstructured{Object: tree})
+	}
+	return all
+}
+
+func idOf(k Key) string { return k.Group + "/" + k.Kind + "/" + k.Namespace + "/" + k.Name }
+
+func ids(tasks []Task) []string {
+	all := []string{}
+	for _, t := range tasks {
+		all = append(all, idOf(t.Key))
+	}
+	return all
 }
