@@ -100,17 +100,7 @@ func follow[T any](ctx context.Context, s *session, watch func(context.Context, 
 	enough := ctx
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	told, ended := make(chan news[T]), make(chan error, 1)
-	go func() {
-		ended <- watch(ctx, func(state T, trouble error) error {
-			select {
-			case told <- news[T]{state, trouble}:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		})
-	}()
+	told, ended := aside(ctx, watch)
 	on := &screen{session: s}
 	defer func() { err = errors.Join(err, on.close()) }()
 	var ticks <-chan time.Time
@@ -133,18 +123,39 @@ func follow[T any](ctx context.Context, s *session, watch func(context.Context, 
 			}
 			return err
 		}
-		if last == nil {
-			continue
-		}
-		lines, err := draw(last.state)
-		if err != nil {
-			return err
-		}
-		if last.trouble != nil {
-			lines = append(lines, nil, text(red, "this may be out of date: "+last.trouble.Error()))
-		}
-		if err := on.show(lines); err != nil {
+		if err := redraw(on, last, draw); err != nil {
 			return err
 		}
 	}
+}
+
+// aside runs a watch beside the caller, who gets what it tells and how it ended.
+func aside[T any](ctx context.Context, watch func(context.Context, func(T, error) error) error) (<-chan news[T], <-chan error) {
+	told, ended := make(chan news[T]), make(chan error, 1)
+	go func() {
+		ended <- watch(ctx, func(state T, trouble error) error {
+			select {
+			case told <- news[T]{state, trouble}:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	}()
+	return told, ended
+}
+
+// redraw shows the last news; before the first there is nothing to show.
+func redraw[T any](on *screen, last *news[T], draw func(T) ([]line, error)) error {
+	if last == nil {
+		return nil
+	}
+	lines, err := draw(last.state)
+	if err != nil {
+		return err
+	}
+	if last.trouble != nil {
+		lines = append(lines, nil, text(red, "this may be out of date: "+last.trouble.Error()))
+	}
+	return on.show(lines)
 }

@@ -62,45 +62,53 @@ func (s *session) status(ctx context.Context, name string, watch bool, timeout t
 	if err != nil {
 		return err
 	}
-	key := client.ObjectKey{Namespace: namespace, Name: name}
 	limited := ctx
 	if timeout > 0 {
 		var stop context.CancelFunc
 		limited, stop = context.WithTimeout(ctx, timeout)
 		defer stop()
 	}
-	var phase v1alpha1.RolloutPhase
-	told := ""
-	err = view.WatchAlone(limited, c, key, func(r *v1alpha1.Rollout, _ error) error {
-		var message string
-		phase, message = view.Phase(r)
-		words := string(phase)
-		if message != "" {
-			words += ": " + message
-		}
-		if words != told {
-			told = words
-			if err := s.print([]line{text(plain, words)}); err != nil {
-				return err
-			}
-		}
-		if !watch || phase == v1alpha1.RolloutPhaseHealthy || phase == v1alpha1.RolloutPhaseDegraded {
-			return errSettled
-		}
-		return nil
-	})
-	timedOut := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
+	u := &standing{session: s, watch: watch}
+	err = view.WatchAlone(limited, c, client.ObjectKey{Namespace: namespace, Name: name}, u.tell)
 	switch {
-	case timedOut && told == "":
+	case errors.Is(err, errSettled):
+		return verdict(u.phase)
+	case limited.Err() == nil || ctx.Err() != nil: // it is not our limit that ended the watch
+		return err
+	case u.words == "":
 		return fmt.Errorf("the cluster did not answer within %s", timeout)
-	case timedOut:
-		if err := s.print([]line{text(plain, fmt.Sprintf("not settled after %s", timeout))}); err != nil {
-			return err
-		}
-	case !errors.Is(err, errSettled):
+	}
+	if err := s.print([]line{text(plain, fmt.Sprintf("not settled after %s", timeout))}); err != nil {
 		return err
 	}
-	return verdict(phase)
+	return verdict(u.phase)
+}
+
+// standing is what a Rollout's status was said to be last.
+type standing struct {
+	*session
+	watch bool
+	phase v1alpha1.RolloutPhase
+	words string
+}
+
+// tell prints a status that is new, and ends the watch with errSettled once there is nothing more to wait for.
+func (u *standing) tell(r *v1alpha1.Rollout, _ error) error {
+	phase, message := view.Phase(r)
+	words := string(phase)
+	if message != "" {
+		words += ": " + message
+	}
+	if words != u.words {
+		if err := u.print([]line{text(plain, words)}); err != nil {
+			return err
+		}
+	}
+	u.phase, u.words = phase, words
+	if !u.watch || phase == v1alpha1.RolloutPhaseHealthy || phase == v1alpha1.RolloutPhaseDegraded {
+		return errSettled
+	}
+	return nil
 }
 
 func verdict(phase v1alpha1.RolloutPhase) error {

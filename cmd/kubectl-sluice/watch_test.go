@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -79,55 +82,74 @@ func (w *watched) patch(t *testing.T, body string) {
 	}
 }
 
+// glass is the screen of a terminal.
+type glass struct {
+	rows        [][]rune
+	row, column int
+}
+
+var sequence = regexp.MustCompile(`^\x1b\[[0-9;?]*[A-Za-z]`)
+
 // terminal replays output as a terminal would and returns what stands on it, or complains about a sequence that it does not know.
 func terminal(t *testing.T, output string) string {
 	t.Helper()
-	var rows [][]rune
-	row, column := 0, 0
-	for runes := []rune(output); len(runes) > 0; {
-		switch r := runes[0]; r {
-		case '\n':
-			row, column = row+1, 0
-		case '\r':
-			column = 0
-		case '\x1b':
-			sequence := string(runes[:strings.IndexFunc(string(runes[2:]), func(r rune) bool { return r >= '@' && r <= '~' })+3])
-			var n int
-			switch {
-			case sequence == "\x1b[K":
-				if row < len(rows) {
-					rows[row] = rows[row][:min(column, len(rows[row]))]
-				}
-			case sequence == "\x1b[J":
-				rows = rows[:min(row, len(rows))]
-			case sequence == "\x1b[H\x1b[2J" || sequence == "\x1b[H":
-				row, column = 0, 0
-			case sequence == "\x1b[2J":
-				rows = nil
-			case strings.HasSuffix(sequence, "A"):
-				if _, err := fmt.Sscanf(sequence, "\x1b[%dA", &n); err != nil || n > row {
-					t.Fatalf("%q at row %d", sequence, row)
-				}
-				row -= n
-			case strings.HasPrefix(sequence, "\x1b[?"):
-			default:
-				t.Fatalf("unknown sequence %q", sequence)
+	g := &glass{}
+	for output != "" {
+		if s := sequence.FindString(output); s != "" {
+			if !g.obey(s) {
+				t.Fatalf("%q at row %d", s, g.row)
 			}
-			runes = runes[len([]rune(sequence))-1:]
-		default:
-			for len(rows) <= row {
-				rows = append(rows, nil)
-			}
-			rows[row] = append(rows[row][:column], append([]rune{r}, rows[row][min(column+1, len(rows[row])):]...)...)
-			column++
+			output = output[len(s):]
+			continue
 		}
-		runes = runes[1:]
+		r, size := utf8.DecodeRuneInString(output)
+		g.put(r)
+		output = output[size:]
 	}
 	var b strings.Builder
-	for _, r := range rows {
+	for _, r := range g.rows {
 		b.WriteString(strings.TrimRight(string(r), " ") + "\n")
 	}
 	return b.String()
+}
+
+func (g *glass) put(r rune) {
+	switch r {
+	case '\n':
+		g.row, g.column = g.row+1, 0
+	case '\r':
+		g.column = 0
+	default:
+		for len(g.rows) <= g.row {
+			g.rows = append(g.rows, nil)
+		}
+		l := g.rows[g.row]
+		g.rows[g.row] = slices.Concat(l[:g.column], []rune{r}, l[min(g.column+1, len(l)):])
+		g.column++
+	}
+}
+
+// obey reports whether it knows the sequence and can do what it says.
+func (g *glass) obey(s string) bool {
+	var n int
+	switch {
+	case s == endOfLine && g.row < len(g.rows):
+		g.rows[g.row] = g.rows[g.row][:min(g.column, len(g.rows[g.row]))]
+	case s == endOfScreen:
+		g.rows = g.rows[:min(g.row, len(g.rows))]
+	case s == "\x1b[H":
+		g.row, g.column = 0, 0
+	case s == "\x1b[2J":
+		g.rows = nil
+	case strings.HasSuffix(s, "A"):
+		if _, err := fmt.Sscanf(s, "\x1b[%dA", &n); err != nil || n > g.row {
+			return false
+		}
+		g.row -= n
+	default:
+		return s == endOfLine || strings.HasPrefix(s, "\x1b[?")
+	}
+	return true
 }
 
 func TestGetOnATerminalDrawsInPlace(t *testing.T) {

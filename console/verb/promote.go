@@ -114,15 +114,8 @@ func (p *promotion) next(r *v1alpha1.Rollout) (why string) {
 	switch {
 	case s.Abort:
 		return "the update was aborted: retry it, undo it or apply another spec"
-	case len(s.PauseConditions) > 0 && s.ControllerPause && unfinished && inconclusive(s.Canary.CurrentStepAnalysisRunStatus):
-		p.status = fields{"pauseConditions": nil, "controllerPause": false, "currentStepIndex": i + 1}
-		p.words = past(steps, i) + ", whose analysis was inconclusive"
 	case len(s.PauseConditions) > 0:
-		p.status = fields{"pauseConditions": nil}
-		p.words = "resumed"
-		if unfinished {
-			p.words = past(steps, i)
-		}
+		p.resume(s, steps, i)
 	case s.ControllerPause:
 		return "the pause is over already and the controller is about to go on"
 	case promoted(r):
@@ -136,6 +129,20 @@ func (p *promotion) next(r *v1alpha1.Rollout) (why string) {
 		p.words = past(steps, i)
 	}
 	return ""
+}
+
+// resume ends a pause of the controller. After an inconclusive analysis the step itself has to be passed over,
+// because it would be found inconclusive again.
+func (p *promotion) resume(s *v1alpha1.RolloutStatus, steps []v1alpha1.CanaryStep, i int32) {
+	p.status, p.words = fields{"pauseConditions": nil}, "resumed"
+	if int(i) >= len(steps) {
+		return
+	}
+	p.words = past(steps, i)
+	if s.ControllerPause && inconclusive(s.Canary.CurrentStepAnalysisRunStatus) {
+		p.status = fields{"pauseConditions": nil, "controllerPause": false, "currentStepIndex": i + 1}
+		p.words += ", whose analysis was inconclusive"
+	}
 }
 
 func inconclusive(run *v1alpha1.RolloutAnalysisRunStatus) bool {
