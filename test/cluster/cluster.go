@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 
@@ -15,6 +16,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/sluice-delivery/sluice/test/process"
 )
 
 // Options are the choices of a caller of Start.
@@ -34,7 +37,7 @@ type Cluster struct {
 
 	dir       string
 	config    *rest.Config
-	processes []*process // in order of their start
+	processes []*process.Process // in order of their start
 }
 
 // Start starts a control plane and returns once it answers, reconciles and schedules. After an error nothing is left.
@@ -62,13 +65,13 @@ func Start(ctx context.Context, options Options) (*Cluster, error) {
 	}
 	c := &Cluster{dir: dir, AuditLog: options.AuditLog, Kubeconfig: filepath.Join(dir, "kubeconfig")}
 	if err := c.start(ctx, binaries); err != nil {
-		return nil, errors.Join(err, c.release((*process).end))
+		return nil, errors.Join(err, c.release((*process.Process).End))
 	}
 	return c, nil
 }
 
 func (c *Cluster) start(ctx context.Context, binaries binaries) error {
-	ports, err := freePorts(2)
+	ports, err := process.FreePorts(2)
 	if err != nil {
 		return err
 	}
@@ -83,8 +86,8 @@ func (c *Cluster) start(ctx context.Context, binaries binaries) error {
 		return fmt.Errorf("making the administrator's client: %w", err)
 	}
 	defer administrator.CloseIdleConnections()
-	apiReady := answers(administrator, c.config.Host+"/readyz")
-	schedulerReady := answers(anonymous, fmt.Sprintf("https://127.0.0.1:%d/readyz", ports[1]))
+	apiReady := process.Answers(administrator, c.config.Host+"/readyz")
+	schedulerReady := process.Answers(anonymous, fmt.Sprintf("https://127.0.0.1:%d/readyz", ports[1]))
 	for _, server := range []struct {
 		name  string
 		flags []string
@@ -105,12 +108,12 @@ func (c *Cluster) start(ctx context.Context, binaries binaries) error {
 // run starts a server and waits until it is ready.
 func (c *Cluster) run(ctx context.Context, b binaries, name string, flags []string, ready func(context.Context) error) error {
 	binary, arguments := b.command(name)
-	p, err := start(name, c.dir, binary, append(arguments, flags...)...)
+	p, err := process.Start(name, c.dir, exec.Command(binary, append(arguments, flags...)...))
 	if err != nil {
 		return err
 	}
 	c.processes = append(c.processes, p)
-	return p.ready(ctx, ready)
+	return p.Ready(ctx, ready)
 }
 
 // checkSocket refuses what the kernel would refuse with no more than "invalid argument".
@@ -160,10 +163,10 @@ func (c *Cluster) ConfigFor(user, userAgent string, groups ...string) *rest.Conf
 // Stop ends what Start began and removes its files, the kubeconfig among them, but not the audit log. It is an error
 // if a server had ended by itself before.
 func (c *Cluster) Stop() error {
-	return c.release((*process).stop)
+	return c.release((*process.Process).Stop)
 }
 
-func (c *Cluster) release(end func(*process) error) error {
+func (c *Cluster) release(end func(*process.Process) error) error {
 	var problems []error
 	for _, p := range slices.Backward(c.processes) {
 		problems = append(problems, end(p))

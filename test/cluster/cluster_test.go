@@ -183,8 +183,8 @@ func stopped(t *testing.T, c *Cluster) {
 		t.Errorf("%d processes were started, not 4", len(processes))
 	}
 	for _, p := range processes {
-		if alive(p.command.Process.Pid) {
-			t.Errorf("%s still runs", p.name)
+		if alive(p.PID()) {
+			t.Errorf("%s still runs", p.Name())
 		}
 	}
 	if _, err := os.Stat(c.dir); !os.IsNotExist(err) {
@@ -220,13 +220,13 @@ func (c *Cluster) resident(t *testing.T) string {
 	t.Helper()
 	var all []string
 	for _, p := range c.processes {
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid))
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, rest, _ := strings.Cut(string(status), "VmRSS:")
 		size, _, _ := strings.Cut(rest, "\n")
-		all = append(all, p.name+" "+strings.TrimSpace(size))
+		all = append(all, p.Name()+" "+strings.TrimSpace(size))
 	}
 	return strings.Join(all, ", ")
 }

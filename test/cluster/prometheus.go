@@ -7,9 +7,12 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/sluice-delivery/sluice/test/process"
 )
 
 // PrometheusOptions are the choices of a caller of StartPrometheus.
@@ -30,7 +33,7 @@ type Prometheus struct {
 	URL string
 
 	dir      string
-	process  *process
+	process  *process.Process
 	unfollow func() // stops the copying of the targets
 }
 
@@ -43,7 +46,7 @@ func StartPrometheus(ctx context.Context, options PrometheusOptions) (*Prometheu
 	if err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(1)
+	ports, err := process.FreePorts(1)
 	if err != nil {
 		return nil, err
 	}
@@ -68,19 +71,19 @@ func (p *Prometheus) start(ctx context.Context, binary, address string, options 
 	if err := os.WriteFile(configuration, []byte(options.configuration()), 0o600); err != nil {
 		return fmt.Errorf("writing the configuration of Prometheus: %w", err)
 	}
-	started, err := start("prometheus", p.dir, binary,
+	started, err := process.Start("prometheus", p.dir, exec.Command(binary,
 		"--config.file="+configuration,
 		"--storage.tsdb.path=data",
 		"--web.listen-address="+address,
 		"--log.level=warn",
 		// New pods would otherwise wait up to five seconds longer for their first scrape.
 		"--scrape.discovery-reload-interval="+milliseconds(options.ScrapeInterval),
-	)
+	))
 	if err != nil {
 		return err
 	}
-	if err := started.ready(ctx, answers(http.DefaultClient, p.URL+"/-/ready")); err != nil {
-		return errors.Join(err, started.end())
+	if err := started.Ready(ctx, process.Answers(http.DefaultClient, p.URL+"/-/ready")); err != nil {
+		return errors.Join(err, started.End())
 	}
 	p.process = started
 	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -117,5 +120,5 @@ func milliseconds(d time.Duration) string {
 // Stop ends Prometheus and removes its files. It is an error if it had ended by itself before.
 func (p *Prometheus) Stop() error {
 	p.unfollow()
-	return errors.Join(p.process.stop(), os.RemoveAll(p.dir))
+	return errors.Join(p.process.Stop(), os.RemoveAll(p.dir))
 }

@@ -39,7 +39,7 @@ func TestPrometheusScrapesWhatItsTargetsURLNamesAndLeavesNothingBehind(t *testin
 	if err := p.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if alive(p.process.command.Process.Pid) {
+	if alive(p.process.PID()) {
 		t.Error("Prometheus still runs")
 	}
 	if _, err := os.Stat(p.dir); !os.IsNotExist(err) {

@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/sluice-delivery/sluice/test/process"
 )
 
 // lastLines is how much of a failing program's output goes into an error.
@@ -54,18 +55,12 @@ func (r *reporter) every(interval time.Duration) (stop func()) {
 func (r *reporter) report() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	line := tail(r.text.Bytes(), 1)
+	line := process.Tail(r.text.Bytes(), 1)
 	fmt.Fprintf(r.out, "  %5s  %4d packages, now at %s\n", time.Since(r.start).Round(time.Second), r.lines, line)
 }
 
 func (r *reporter) end() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return tail(r.text.Bytes(), lastLines)
-}
-
-// tail returns the last lines of a text.
-func tail(text []byte, count int) string {
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return strings.Join(lines[max(0, len(lines)-count):], "\n")
+	return process.Tail(r.text.Bytes(), lastLines)
 }

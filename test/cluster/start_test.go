@@ -94,44 +94,6 @@ func TestServersOfTheUserGoBeforeOurs(t *testing.T) {
 	}
 }
 
-func TestAServerThatIgnoresTheRequestToEndIsKilled(t *testing.T) {
-	p, err := start("stubborn", t.TempDir(), "/bin/sh", "-c", "trap '' TERM; echo listening; while :; do sleep 0.1; done")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.ready(t.Context(), prints(p, "listening")); err != nil {
-		t.Fatal(err)
-	}
-	p.grace = 100 * time.Millisecond
-	if err := p.stop(); err != nil {
-		t.Error(err)
-	}
-	if alive(p.command.Process.Pid) {
-		t.Error("it still runs")
-	}
-}
-
-func TestAServerThatEndedByItselfIsReportedWhenStopped(t *testing.T) {
-	p, err := start("fleeting", t.TempDir(), "/bin/sh", "-c", "echo lost the lease; exit 1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	<-p.ended
-	if err := p.stop(); err == nil || !strings.Contains(err.Error(), "lost the lease") {
-		t.Errorf("error is %v", err)
-	}
-}
-
-func prints(p *process, text string) func(context.Context) error {
-	return func(context.Context) error {
-		log, err := os.ReadFile(p.log)
-		if err == nil && !strings.Contains(string(log), text) {
-			err = errors.New("nothing printed yet")
-		}
-		return err
-	}
-}
-
 func alive(pid int) bool {
 	return syscall.Kill(pid, 0) == nil
 }

@@ -1,4 +1,4 @@
-package cluster
+package process
 
 import (
 	"bufio"
@@ -15,21 +15,21 @@ import (
 
 const parentVariable = "SLUICE_TEST_PARENT"
 
-// TestMain lets the test binary play the program that starts a server and is then killed.
+// TestMain lets the test binary play the program that starts another and is then killed.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(parentVariable); dir != "" {
-		p, err := start("child", dir, "/bin/sleep", "600")
+		p, err := Start("child", dir, exec.Command("/bin/sleep", "600"))
 		if err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
-		fmt.Println(p.command.Process.Pid)
+		fmt.Println(p.PID())
 		<-p.ended
 	}
 	os.Exit(m.Run())
 }
 
-func TestServersEndWhenTheirParentIsKilled(t *testing.T) {
+func TestProgramsEndWhenTheirParentIsKilled(t *testing.T) {
 	parent := exec.Command(os.Args[0])
 	parent.Env = append(os.Environ(), parentVariable+"="+t.TempDir())
 	output, err := parent.StdoutPipe()
