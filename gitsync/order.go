@@ -96,10 +96,10 @@ func Order(desired []*unstructured.Unstructured, live []*unstructured.Unstructur
 	}
 	tasks = append(tasks, prunes(tasks, live, wanted, options)...)
 	slices.SortStableFunc(tasks, compareTasks)
-	tasks = moveUp(tasks, options, "Namespace", "", func(ns, t Task) bool {
+	tasks = moveUp(tasks, "Namespace", "", func(ns, t Task) bool {
 		return t.Key.Namespace == ns.Key.Name || t.Key.Namespace == "" && options.Namespace == ns.Key.Name && t.Key != ns.Key
 	})
-	return moveUp(tasks, options, "CustomResourceDefinition", "apiextensions.k8s.io", func(crd, t Task) bool {
+	return moveUp(tasks, "CustomResourceDefinition", "apiextensions.k8s.io", func(crd, t Task) bool {
 		group, _, _ := unstructured.NestedString(crd.Desired.Object, "spec", "group")
 		kind, _, _ := unstructured.NestedString(crd.Desired.Object, "spec", "names", "kind")
 		return t.Key.Group == group && t.Key.Kind == kind
@@ -164,30 +164,47 @@ var helmPhases = map[string]Phase{
 }
 
 // HooksOf gives the phases in which a manifest runs as a hook, each once; isHook is true for one that is a hook even if it runs in no phase.
+// A hook type of ours that is known counts alone; otherwise Helm's do.
 func HooksOf(o *unstructured.Unstructured) (runs []Phase, isHook bool) {
-	annotations := o.GetAnnotations()
-	names, argo := annotations[gitopsv1.AnnotationHook]
+	names, argo := o.GetAnnotations()[gitopsv1.AnnotationHook]
 	known := false
-	for name := range strings.SplitSeq(names, ",") {
-		name = strings.TrimSpace(name)
-		known = known || name == "Skip" || name == "PreDelete" || name == "PostDelete" || slices.Contains(phases, Phase(name))
-		if p := Phase(name); slices.Contains(phases, p) && !slices.Contains(runs, p) {
-			runs = append(runs, p)
+	for _, name := range listed(names) {
+		if p := Phase(name); slices.Contains(phases, p) {
+			runs, known = append(runs, p), true
 		}
+		known = known || name == "Skip" || name == "PreDelete" || name == "PostDelete"
 	}
 	if known {
-		return runs, true
+		return distinct(runs), true
 	}
-	names, helm := annotations[gitopsv1.AnnotationHelmHook]
+	names, helm := o.GetAnnotations()[gitopsv1.AnnotationHelmHook]
 	if helm && strings.TrimSpace(names) == "crd-install" {
 		return nil, argo
 	}
-	for name := range strings.SplitSeq(names, ",") {
-		if p, mapped := helmPhases[strings.TrimSpace(name)]; mapped && !slices.Contains(runs, p) {
+	for _, name := range listed(names) {
+		if p, mapped := helmPhases[name]; mapped {
 			runs = append(runs, p)
 		}
 	}
-	return runs, argo || helm
+	return distinct(runs), argo || helm
+}
+
+// listed splits a comma-separated annotation; spaces around its entries do not count.
+func listed(text string) (entries []string) {
+	for one := range strings.SplitSeq(text, ",") {
+		entries = append(entries, strings.TrimSpace(one))
+	}
+	return entries
+}
+
+// distinct keeps the first of equal phases.
+func distinct(runs []Phase) (kept []Phase) {
+	for _, p := range runs {
+		if !slices.Contains(kept, p) {
+			kept = append(kept, p)
+		}
+	}
+	return kept
 }
 
 // addNamespace puts the destination's Namespace before everything; a declared one is used as it is.
@@ -239,16 +256,11 @@ func prunes(applies []Task, live []*unstructured.Unstructured, wanted map[Key]bo
 
 // hasOption reports whether the sync-options annotation of an object holds an option, compared as text.
 func hasOption(o *unstructured.Unstructured, option string) bool {
-	for one := range strings.SplitSeq(o.GetAnnotations()[gitopsv1.AnnotationSyncOptions], ",") {
-		if strings.TrimSpace(one) == option {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(listed(o.GetAnnotations()[gitopsv1.AnnotationSyncOptions]), option)
 }
 
 // moveUp brings each applied object of a kind before the first other object that needs it, into that one's phase and wave, and never down.
-func moveUp(tasks []Task, options OrderOptions, kind, group string, needs func(mover, t Task) bool) []Task {
+func moveUp(tasks []Task, kind, group string, needs func(mover, t Task) bool) []Task {
 	for i := range tasks {
 		mover := tasks[i]
 		if mover.Prune || mover.Key.Kind != kind || mover.Key.Group != group {

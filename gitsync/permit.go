@@ -47,37 +47,47 @@ func matchesURL(pattern, url string) bool {
 func PermitsDestination(spec gitopsv1.AppProjectSpec, c Cluster, namespace string) bool {
 	permitted := false
 	for _, d := range spec.Destinations {
-		server, serverDenied := hits(d.Server, c.Server)
-		name, nameDenied := hits(d.Name, c.Name)
-		space, spaceDenied := hits(d.Namespace, namespace)
-		inCluster := server && !serverDenied || name && !nameDenied
-		switch {
-		case nameDenied && name,
-			serverDenied && server && (space && !spaceDenied),
-			spaceDenied && space && inCluster:
+		server, name, space := matchPattern(d.Server, c.Server), matchPattern(d.Name, c.Name), matchPattern(d.Namespace, namespace)
+		if refuses(server, name, space) {
 			return false
-		case admits(server, serverDenied) && d.Server != "" && admits(space, spaceDenied),
-			admits(name, nameDenied) && d.Name != "" && admits(space, spaceDenied):
-			permitted = true
 		}
+		// A denial of something else lets everything besides it in.
+		inCluster := d.Server != "" && server != misses || d.Name != "" && name != misses
+		permitted = permitted || inCluster && space != misses
 	}
 	return permitted
 }
 
-// hits reports whether a pattern, its ! left out, matches a value, and whether it is a denial. An empty pattern matches only an empty value.
-func hits(pattern, value string) (hit, denial bool) {
-	pattern, denial = strings.CutPrefix(pattern, "!")
-	if pattern == "" {
-		return value == "" && !denial, denial
-	}
-	if value == "" {
-		return false, denial
-	}
-	return matchesAny([]string{pattern}, value), denial
+// refuses reports whether one entry denies a destination.
+func refuses(server, name, space match) bool {
+	return name == denies || server == denies && space == permits || space == denies && (server == permits || name == permits)
 }
 
-// admits reports whether a pattern lets a value in: it matches, or it denies others.
-func admits(hit, denial bool) bool { return hit != denial }
+// match is what a pattern says of a value.
+type match int
+
+const (
+	misses match = iota
+	permits
+	denies
+	// elsewhere: the pattern denies, but not this value.
+	elsewhere
+)
+
+// matchPattern holds a glob, which a leading ! makes a denial, against a value. An empty pattern matches only an empty value.
+func matchPattern(pattern, value string) match {
+	denied, isDenial := strings.CutPrefix(pattern, "!")
+	hit := denied == value || denied != "" && value != "" && matchesAny([]string{denied}, value)
+	switch {
+	case isDenial && hit:
+		return denies
+	case isDenial:
+		return elsewhere
+	case hit:
+		return permits
+	}
+	return misses
+}
 
 // PermitsKind reports whether a project permits an object of a kind: cluster-scoped kinds only where the list of permitted ones names them,
 // namespaced kinds everywhere unless there is such a list. A list of denied kinds beats both.

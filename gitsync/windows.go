@@ -14,7 +14,7 @@ import (
 )
 
 // schedules reads five-field cron expressions; descriptors such as @daily are refused.
-var schedules = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
+var schedules = cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 
 // Permission says whether a sync may run now; Reason names the windows that forbid it.
 type Permission struct {
@@ -44,43 +44,43 @@ func MayContinue(windows []gitopsv1.SyncWindow, app *gitopsv1.Application, now, 
 	return judgeWindows(windows, matched, now, manual, func(w gitopsv1.SyncWindow) bool { return w.SyncOverrun })
 }
 
-// judgeWindows lets an active deny beat everything; without one an active allow permits, and so does the absence of any allow.
-// A manual operation, or one that spares excuses, passes if each window in its way says so.
+// judgeWindows lets an operation pass if nothing is in its way, or if each window there lets manual operations pass and this is one,
+// or if each spares it.
 func judgeWindows(windows []gitopsv1.SyncWindow, matched []int, now time.Time, manual bool, spares func(gitopsv1.SyncWindow) bool) Permission {
-	var denies, closed []gitopsv1.SyncWindow
-	open, anyAllow := false, false
+	obstacles := inTheWay(windows, matched, now)
+	strict := func(w gitopsv1.SyncWindow) bool { return !manual || !w.ManualSync }
+	if !slices.ContainsFunc(obstacles, strict) || !slices.ContainsFunc(obstacles, func(w gitopsv1.SyncWindow) bool { return !spares(w) }) {
+		return Permission{Allowed: true}
+	}
+	var names []string
+	for _, w := range obstacles {
+		names = append(names, fmt.Sprintf("%s window %q for %s", w.Kind, w.Schedule, w.Duration))
+	}
+	return Permission{Reason: "blocked by sync window: " + strings.Join(names, ", ")}
+}
+
+// inTheWay lists the windows that forbid an operation now: an active deny beats everything; without one an active allow permits, and so does
+// the absence of any allow.
+func inTheWay(windows []gitopsv1.SyncWindow, matched []int, now time.Time) []gitopsv1.SyncWindow {
+	var denying, closed []gitopsv1.SyncWindow
+	open := false
 	for _, i := range matched {
 		w := windows[i]
 		active, err := isActive(w, now)
 		switch {
 		case err != nil:
 		case w.Kind == "deny" && active:
-			denies = append(denies, w)
+			denying = append(denying, w)
+		case w.Kind == "allow" && active:
+			open = true
 		case w.Kind == "allow":
-			anyAllow = true
-			open = open || active
-			if !active {
-				closed = append(closed, w)
-			}
+			closed = append(closed, w)
 		}
 	}
-	var inTheWay []gitopsv1.SyncWindow
-	switch {
-	case len(denies) > 0:
-		inTheWay = denies
-	case anyAllow && !open:
-		inTheWay = closed
+	if len(denying) > 0 || open {
+		return denying
 	}
-	passes := func(w gitopsv1.SyncWindow) bool { return manual && w.ManualSync }
-	if !slices.ContainsFunc(inTheWay, func(w gitopsv1.SyncWindow) bool { return !passes(w) }) ||
-		!slices.ContainsFunc(inTheWay, func(w gitopsv1.SyncWindow) bool { return !spares(w) }) {
-		return Permission{Allowed: true}
-	}
-	var names []string
-	for _, w := range inTheWay {
-		names = append(names, fmt.Sprintf("%s window %q for %s", w.Kind, w.Schedule, w.Duration))
-	}
-	return Permission{Reason: "blocked by sync window: " + strings.Join(names, ", ")}
+	return closed
 }
 
 // isActive reports whether now lies in a window, its start included and its end not. The schedule is read on the wall clock of the window's

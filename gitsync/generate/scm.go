@@ -1,0 +1,219 @@
+package generate
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+)
+
+// repositories gives one set for each branch of each repository that passes the filters. Cheap questions come first: the branches of a
+// repository are asked for only if its name and labels pass, and paths only if the branch does.
+func (r *run) repositories(at string, g *gitopsv1.SCMProviderGenerator) ([]Params, error) {
+	provider, err := scmProvider(at, g)
+	if err != nil {
+		return nil, err
+	}
+	filters, err := scmFilters(at, g.Filters)
+	if err != nil {
+		return nil, err
+	}
+	listed, err := r.answer(Question{About: AboutRepositories, Generator: provider})
+	if err != nil {
+		return nil, err
+	}
+	var sets []Params
+	unanswered := false
+	for _, repo := range listed.Repositories {
+		if !wantsArchived(g) && repo.Archived || !passes(filters, func(f scmFilter) bool { return f.takes(repo) }) {
+			continue
+		}
+		found, err := r.branches(at, g, provider, filters, repo)
+		if errors.Is(err, errUnanswered) {
+			unanswered = true
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		sets = append(sets, found...)
+	}
+	if unanswered {
+		return nil, errUnanswered
+	}
+	return sets, nil
+}
+
+// branches gives one set for each branch of a repository that passes.
+func (r *run) branches(at string, g *gitopsv1.SCMProviderGenerator, provider string, filters []scmFilter, repo Repository) ([]Params, error) {
+	url, err := cloneURL(at, g.CloneProtocol, repo)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := r.answer(Question{About: AboutBranches, Generator: provider, Repository: repo.Name})
+	if err != nil {
+		return nil, err
+	}
+	var sets []Params
+	unanswered := false
+	for _, b := range answer.Branches {
+		ok, err := r.passesPaths(provider, filters, repo, b)
+		if err != nil {
+			unanswered = true
+			continue
+		}
+		if !ok {
+			continue
+		}
+		labels := slices.Sorted(slices.Values(repo.Labels))
+		set := Params{
+			"organization": repo.Organization, "repository": repo.Name, "repository_id": repo.ID, "url": url,
+			"branch": b.Name, "branchNormalized": normalize(b.Name),
+			"sha": b.SHA, "short_sha": start(b.SHA, 8), "short_sha_7": start(b.SHA, 7), "labels": strings.Join(labels, ","),
+		}
+		if err := r.addValues(at, g.Values, set); err != nil {
+			return nil, err
+		}
+		sets = append(sets, set)
+	}
+	if unanswered {
+		return nil, errUnanswered
+	}
+	return sets, nil
+}
+
+// passesPaths reports whether a filter takes the repository and the branch, and finds its paths there.
+func (r *run) passesPaths(provider string, filters []scmFilter, repo Repository, b Branch) (bool, error) {
+	unanswered := false
+	for _, f := range filters {
+		if !f.takes(repo) || f.branch != nil && !f.branch.MatchString(b.Name) {
+			continue
+		}
+		ok, err := r.hasPaths(provider, f, repo, b)
+		if ok {
+			return true, nil
+		}
+		unanswered = unanswered || err != nil
+	}
+	if unanswered {
+		return false, errUnanswered
+	}
+	return len(filters) == 0, nil
+}
+
+func (r *run) hasPaths(provider string, f scmFilter, repo Repository, b Branch) (bool, error) {
+	holds := true
+	for _, wanted := range []struct {
+		paths []string
+		exist bool
+	}{{f.exist, true}, {f.absent, false}} {
+		for _, path := range wanted.paths {
+			a, err := r.answer(Question{About: AboutPath, Generator: provider, Repository: repo.Name, Revision: b.Name, Path: path})
+			if err != nil {
+				return false, err
+			}
+			holds = holds && a.Exists == wanted.exist
+		}
+	}
+	return holds, nil
+}
+
+// scmFilter is a filter that was read.
+type scmFilter struct {
+	repository, label, branch *regexp.Regexp
+	exist, absent             []string
+}
+
+func (f scmFilter) takes(repo Repository) bool {
+	return (f.repository == nil || f.repository.MatchString(repo.Name)) &&
+		(f.label == nil || slices.ContainsFunc(repo.Labels, f.label.MatchString))
+}
+
+func scmFilters(at string, filters []gitopsv1.SCMFilter) ([]scmFilter, error) {
+	var all []scmFilter
+	for i, f := range filters {
+		at := fmt.Sprintf("%s.filters[%d]", at, i)
+		read := scmFilter{exist: f.PathsExist, absent: f.PathsDoNotExist}
+		var errs [3]error
+		read.repository, errs[0] = expression(at+".repositoryMatch", f.RepositoryMatch)
+		read.label, errs[1] = expression(at+".labelMatch", f.LabelMatch)
+		read.branch, errs[2] = expression(at+".branchMatch", f.BranchMatch)
+		if err := errors.Join(errs[:]...); err != nil {
+			return nil, err
+		}
+		all = append(all, read)
+	}
+	return all, nil
+}
+
+// passes reports whether one of the filters holds, or there is none.
+func passes[F any](filters []F, holds func(F) bool) bool {
+	return len(filters) == 0 || slices.ContainsFunc(filters, holds)
+}
+
+func expression(at string, text *string) (*regexp.Regexp, error) {
+	if text == nil {
+		return nil, nil
+	}
+	compiled, err := regexp.Compile(*text)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", at, err)
+	}
+	return compiled, nil
+}
+
+// scmProvider is the provider of a generator and nothing else of it, as a question names it.
+func scmProvider(at string, g *gitopsv1.SCMProviderGenerator) (string, error) {
+	only := gitopsv1.SCMProviderGenerator{
+		GitHub: g.GitHub, GitLab: g.GitLab, Bitbucket: g.Bitbucket, BitbucketServer: g.BitbucketServer,
+		Gitea: g.Gitea, AzureDevOps: g.AzureDevOps, AWSCodeCommit: g.AWSCodeCommit,
+	}
+	return oneProvider(at, only, gitopsv1.Generator{SCMProvider: &only})
+}
+
+// oneProvider writes a generator as JSON once it is clear that exactly one field of the part with its provider is set.
+func oneProvider(at string, part any, g gitopsv1.Generator) (string, error) {
+	set, err := tree(part)
+	if err != nil {
+		return "", fmt.Errorf("reading %s: %w", at, err)
+	}
+	if len(set) != 1 {
+		return "", fmt.Errorf("%s names %d providers; set one", at, len(set))
+	}
+	text, err := json.Marshal(g)
+	if err != nil {
+		return "", fmt.Errorf("reading %s: %w", at, err)
+	}
+	return string(text), nil
+}
+
+// wantsArchived reports whether archived repositories count: not on GitLab unless asked for, elsewhere unless left out.
+func wantsArchived(g *gitopsv1.SCMProviderGenerator) bool {
+	switch {
+	case g.GitLab != nil:
+		return g.GitLab.IncludeArchivedRepos
+	case g.GitHub != nil:
+		return !g.GitHub.ExcludeArchivedRepos
+	case g.Gitea != nil:
+		return !g.Gitea.ExcludeArchivedRepos
+	}
+	return true
+}
+
+func cloneURL(at, protocol string, repo Repository) (string, error) {
+	switch protocol {
+	case "", "ssh":
+		return repo.SSHURL, nil
+	case "https":
+		return repo.HTTPSURL, nil
+	}
+	return "", fmt.Errorf("%s.cloneProtocol is %q; use ssh or https", at, protocol)
+}
+
+func start(text string, n int) string {
+	return text[:min(n, len(text))]
+}
