@@ -269,7 +269,10 @@ func TestAManagedRouteThatCannotBeSaysWhy(t *testing.T) {
 			if c.routing != "" {
 				r = rollout(t, c.routing)
 			}
-			_, observing := cl.router().Observe(t.Context(), r, c.s)
+			o, observing := cl.router().Observe(t.Context(), r, c.s)
+			if len(o.Headers)+len(o.Mirrors) > 0 {
+				t.Errorf("it is observed as held: %+v", o)
+			}
 			applying := cl.router().Apply(t.Context(), r, c.s)
 			for doing, err := range map[string]error{"observing": observing, "applying": applying} {
 				if !trafficrouting.IsUnusable(err) || !strings.Contains(err.Error(), c.want) {

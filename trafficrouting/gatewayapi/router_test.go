@@ -67,7 +67,7 @@ func TestARouteThatIsNamedTwiceIsWrittenOnce(t *testing.T) {
 	route := webRoute(t, both)
 	route.SetLabels(map[string]string{"team": "shop"})
 	cl := newCluster(t, route)
-	r := rollout(t, `{gatewayAPI: {httpRoute: web, httpRouteSelector: {matchLabels: {team: shop}}}, managedRoutes: [{name: h}]}`)
+	r := rollout(t, `{gatewayAPI: {httpRoutes: [{name: web}, {name: web, useHeaderRoutes: true}], httpRouteSelector: {matchLabels: {team: shop}}}, managedRoutes: [{name: h}]}`)
 	s := split(20)
 	s.Headers = []v1alpha1.SetHeaderRoute{header("h", "X", v1alpha1.StringMatch{Exact: "1"})}
 	if err := cl.router().Apply(t.Context(), r, s); err != nil {
