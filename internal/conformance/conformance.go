@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Case is the outcome of one vector.
@@ -18,7 +20,7 @@ type Case struct {
 	Foreign bool
 }
 
-// Compare answers every vector of a file (one JSON document a line) and fails for each disagreement that the page does not explain,
+// Compare answers every vector of a file (one JSON document a line), or of all files that match *.yaml (one document each), and fails for each disagreement that the page does not explain,
 // for each explained one that is none, and for each explained id that is no vector of the file although it starts with prefix.
 func Compare[V any](t *testing.T, file, page, prefix string, answer func(*testing.T, V) Case) {
 	t.Helper()
@@ -53,7 +55,11 @@ func load[V any](t *testing.T, name string) []V {
 	if name, gitops = strings.CutPrefix(name, "gitops/"); gitops {
 		folder = "GITOPS_VECTORS"
 	}
-	file, err := os.Open(filepath.Join(os.Getenv(folder), name))
+	path := filepath.Join(os.Getenv(folder), name)
+	if filepath.Ext(name) == ".yaml" {
+		return documents[V](t, folder, path)
+	}
+	file, err := os.Open(path)
 	if err != nil {
 		t.Fatalf("set %s to the folder of the conformance vectors: %v", folder, err)
 	}
@@ -70,6 +76,33 @@ func load[V any](t *testing.T, name string) []V {
 	}
 	if err := lines.Err(); err != nil {
 		t.Fatal(err)
+	}
+	return all
+}
+
+func documents[V any](t *testing.T, folder, pattern string) []V {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("set %s to the folder of the conformance vectors: no file matches %s, error %v", folder, pattern, err)
+	}
+	all := make([]V, len(files))
+	for i, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A word such as y or on is a text here, which it is not for readers of YAML 1.1.
+		var tree any
+		if err := yaml.Unmarshal(text, &tree); err != nil {
+			t.Fatalf("reading %s: %v", file, err)
+		}
+		if text, err = json.Marshal(tree); err != nil {
+			t.Fatalf("reading %s: %v", file, err)
+		}
+		if err := json.Unmarshal(text, &all[i]); err != nil {
+			t.Fatalf("reading %s: %v", file, err)
+		}
 	}
 	return all
 }
