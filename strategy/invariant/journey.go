@@ -2,8 +2,7 @@ package invariant
 
 import (
 	"fmt"
-
-	"k8s.io/apimachinery/pkg/api/equality"
+	"reflect"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 )
@@ -60,7 +59,7 @@ func SameOutcome(a, b *Moment) string {
 	case a.Rollout.Status.StableRS != b.Rollout.Status.StableRS || indexOf(&a.Rollout.Status) != indexOf(&b.Rollout.Status):
 		return fmt.Sprintf("the update is at step %d (stable %s) after an interruption and at %d (stable %s) without",
 			indexOf(&a.Rollout.Status), a.Rollout.Status.StableRS, indexOf(&b.Rollout.Status), b.Rollout.Status.StableRS)
-	case !equality.Semantic.DeepEqual(a.Revisions, b.Revisions):
+	case !reflect.DeepEqual(a.Revisions, b.Revisions):
 		return fmt.Sprintf("the ReplicaSets are %+v after an interruption and %+v without", a.Revisions, b.Revisions)
 	}
 	return ""

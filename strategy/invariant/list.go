@@ -45,12 +45,12 @@ func OfBlindWrites() []Predicate[Write] {
 	}
 }
 
-// Check gives the first predicate that is broken, by name and in its own words; "" if all hold.
-func Check[T any](predicates []Predicate[T], subject *T) string {
+// Check gives the first predicate that is broken, by name and in its own words; both are empty if all hold.
+func Check[T any](predicates []Predicate[T], subject *T) (name, broken string) {
 	for _, p := range predicates {
 		if broken := p.Broken(subject); broken != "" {
-			return p.Name + ": " + broken
+			return p.Name, broken
 		}
 	}
-	return ""
+	return "", ""
 }

@@ -2,6 +2,7 @@ package invariant
 
 import (
 	"fmt"
+	"reflect"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 
@@ -12,9 +13,9 @@ import (
 // which others read; and made again from the same it is the same.
 func SeenStaysUntouched(before, after *strategy.Observation, first, second *strategy.Plan) string {
 	switch {
-	case !equality.Semantic.DeepEqual(before, after):
+	case !reflect.DeepEqual(before, after):
 		return "the decision changed what it was made from"
-	case !equality.Semantic.DeepEqual(first, second):
+	case !reflect.DeepEqual(first, second):
 		return "the same observation led to another plan"
 	}
 	return ""

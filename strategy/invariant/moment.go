@@ -175,8 +175,8 @@ func (d *Decision) updating() bool {
 
 // promotes reports whether a decision gives the new revision the place of one that could still serve.
 func (d *Decision) promotes() bool {
-	serving := d.Seen.serving()
-	return serving != nil && d.Plan.Status.StableRS != serving.Hash
+	serving, promoted := d.Seen.serving(), d.Plan.Status.StableRS
+	return serving != nil && promoted != serving.Hash && promoted != d.Seen.Rollout.Status.StableRS
 }
 
 func indexOf(s *v1alpha1.RolloutStatus) int {

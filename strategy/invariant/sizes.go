@@ -63,13 +63,17 @@ func AbortedNeverGrows(d *Decision) string {
 }
 
 // SuccessorServesFirst is I9 before the change of roles: a revision that serves is replaced only by one that has every pod, or as many
-// as replicaProgressThreshold asks for.
+// as replicaProgressThreshold asks for. Without a router, a Service keeps one pod of the old revision until it is switched, and maxSurge
+// may leave no room for one of the new revision beside it.
 func SuccessorServesFirst(d *Decision) string {
 	if !d.promotes() {
 		return ""
 	}
-	hash := d.Plan.Status.StableRS
-	if have, need := d.Seen.available(hash), d.enough(d.Seen.replicas()); have < need {
+	hash, full := d.Plan.Status.StableRS, d.Seen.replicas()
+	if surge := v1alpha1.MaxSurge(d.Seen.Rollout); !d.Seen.Routed && (d.Seen.Stable.Exists || d.Seen.Canary.Exists) {
+		full = min(full, full+surge-1)
+	}
+	if have, need := d.Seen.available(hash), d.enough(full); have < need {
 		return fmt.Sprintf("revision %s is promoted with %d available pods of %d", hash, have, need)
 	}
 	return ""

@@ -92,11 +92,15 @@ func StepsCountWhenConfirmed(d *Decision) string {
 	}
 	from, to := d.passed()
 	for i := from; i < to; i++ {
-		if w := d.Seen.steps()[i].SetWeight; w != nil && !d.divided(*w) {
+		w := d.Seen.steps()[i].SetWeight
+		if fixed := d.fixedAt(i); fixed != nil && *fixed == 0 {
+			continue // without a single canary pod nobody can be sent there
+		}
+		if w != nil && !d.divided(*w) {
 			return fmt.Sprintf("step %d counts as done while the canary %q really has %d and not %d", i, d.Seen.Canary.Hash, d.Seen.Weight, *w)
 		}
 	}
-	if d.promotes() && !d.divided(d.Seen.full()) {
+	if d.promotes() && d.Seen.replicas() > 0 && !d.divided(d.Seen.full()) {
 		return fmt.Sprintf("the update is completed while the canary %q really has %d and not %d", d.Seen.Canary.Hash, d.Seen.Weight, d.Seen.full())
 	}
 	return ""
@@ -152,6 +156,9 @@ func (d *Decision) cutShort(step int, pause *v1alpha1.RolloutPause) string {
 		if end := c.StartTime.Add(length); d.Seen.Now.Before(end) {
 			return fmt.Sprintf("the pause of step %d ended %s early", step, end.Sub(d.Seen.Now))
 		}
+		return ""
+	}
+	if !indefinite && valid && length == 0 {
 		return ""
 	}
 	return fmt.Sprintf("the pause of step %d ended and had not begun", step)

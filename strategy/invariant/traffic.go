@@ -74,17 +74,24 @@ func (w *Write) demand(hash string) int32 {
 		}
 		demand += share
 	}
-	return demand
+	return min(demand, w.Seen.replicas()) // both Services of one revision are never sent more than everything
 }
 
 // fixed is the number of canary pods that a setCanaryScale in force asks for; nil without one.
 func (d *Decision) fixed() *int32 {
-	s, steps := &d.Plan.Status, d.Seen.steps()
-	if !d.Seen.Routed || d.skipping() || s.CurrentPodHash == s.StableRS || indexOf(s) >= len(steps) ||
-		s.Abort && !v1alpha1.KeepsAborted(d.Seen.Rollout) {
+	s := &d.Plan.Status
+	if s.CurrentPodHash == s.StableRS || s.Abort && !v1alpha1.KeepsAborted(d.Seen.Rollout) {
 		return nil
 	}
-	for i := indexOf(s); i >= 0; i-- {
+	return d.fixedAt(indexOf(s))
+}
+
+func (d *Decision) fixedAt(step int) *int32 {
+	steps := d.Seen.steps()
+	if !d.Seen.Routed || d.skipping() || step >= len(steps) {
+		return nil
+	}
+	for i := step; i >= 0; i-- {
 		switch scale := steps[i].SetCanaryScale; {
 		case scale == nil:
 			continue
