@@ -275,7 +275,7 @@ func (p *position) waits(o *Observation) bool {
 			return true
 		}
 	}
-	return p.atEnd() && !p.skipping() && !p.done() && enough(o, p, p.replicas) && !p.backgroundIsPositive()
+	return p.atEnd() && !p.skipping() && !p.done() && enough(o, p, fullSize(o, p)) && !p.backgroundIsPositive()
 }
 
 // whollyThere reports whether there is nothing left that could still progress.

@@ -12,6 +12,15 @@ type counts struct {
 	newSpec, newAvailable       int32
 	stableSpec, stableAvailable int32
 	otherSpec, otherAvailable   int32
+	// newHeld and stableHeld are the pods that a Service which points at the revision keeps.
+	newHeld, stableHeld int32
+}
+
+// targets are the sizes towards which a step of the update works: basicPair, but that no Service is left without a pod.
+func (c counts) targets() (canary, stable int32) {
+	canary, stable = basicPair(c)
+	stable = max(stable, c.stableHeld)
+	return max(c.newHeld, min(canary, c.replicas+c.surge-stable)), stable
 }
 
 // basicPair splits the replicas between canary and stable so that the share of pods comes closest to the weight.
@@ -53,9 +62,9 @@ func basicPair(c counts) (canary, stable int32) {
 	return canary, total - canary
 }
 
-// basicStep is what one pass may change towards basicPair within maxSurge and maxUnavailable: first up, then down by what is available.
+// basicStep is what one pass may change towards the targets within maxSurge and maxUnavailable: first up, then down by what is available.
 func basicStep(c counts) (canary, stable int32) {
-	wantNew, wantStable := basicPair(c)
+	wantNew, wantStable := c.targets()
 	if c.fresh {
 		wantNew, wantStable = c.replicas, 0
 	}

@@ -107,14 +107,11 @@ func (p *position) identify(o *Observation) {
 	p.clampIndex()
 }
 
-// servingHash tells which revision serves where a lost status no longer does: the one behind the stable Service, or without Services
-// the newest older one that has pods. Without this a canary whose status was lost would look like a first deploy.
+// servingHash tells which revision serves where a lost status no longer does: the one behind the stable Service, or else
+// the newest other one that has pods. Without this a canary whose status was lost would look like a first deploy.
 func servingHash(o *Observation) string {
-	if o.Stable.Name != "" {
-		if o.Stable.Managed && o.revision(o.Stable.Hash) != nil {
-			return o.Stable.Hash
-		}
-		return ""
+	if o.Stable.Managed && o.revision(o.Stable.Hash) != nil {
+		return o.Stable.Hash
 	}
 	for _, r := range o.Revisions {
 		if r.Hash != o.Current && !r.Deleting && r.Available > 0 {

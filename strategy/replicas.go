@@ -61,9 +61,9 @@ func basicCounts(o *Observation, p *position) counts {
 	for _, r := range o.Revisions {
 		switch {
 		case p.current != nil && r.Hash == p.current.Hash:
-			c.newSpec, c.newAvailable = r.Spec, r.Available
+			c.newSpec, c.newAvailable, c.newHeld = r.Spec, r.Available, o.needed(p, p.current)
 		case p.stable != nil && r.Hash == p.stable.Hash:
-			c.stableSpec, c.stableAvailable = r.Spec, r.Available
+			c.stableSpec, c.stableAvailable, c.stableHeld = r.Spec, r.Available, o.needed(p, p.stable)
 		default:
 			c.otherSpec, c.otherAvailable = c.otherSpec+r.Spec, c.otherAvailable+r.Available
 		}
@@ -102,7 +102,7 @@ func atDesired(o *Observation, p *position) bool {
 		return canaryReached(o, p, canary) && p.stable.Spec == p.replicas && p.stable.Replicas == p.replicas
 	}
 	c := basicCounts(o, p)
-	canary, stable := basicPair(c)
+	canary, stable := c.targets()
 	return canaryReached(o, p, canary) && p.stable.Spec == stable && p.stable.Replicas == stable && c.otherAvailable == 0
 }
 
@@ -321,11 +321,8 @@ func (o *Observation) needed(p *position, r *Revision) int32 {
 	full := v1alpha1.MaxTrafficWeight(o.Rollout)
 	canary, stable := shareUp(p.replicas, o.Traffic.Highest, full), shareUp(p.replicas, full-o.Traffic.Lowest, full)
 	if s := fixedScale(o, p); s != nil && r.Hash == p.status.CurrentPodHash {
-		if weight, fixed := scaleWeight(o, p); fixed != nil {
-			canary = min(canary, *fixed)
-		} else {
-			canary = min(canary, shareUp(p.replicas, weight, full))
-		}
+		weight, fixed := scaleWeight(o, p)
+		canary = min(canary, max(1, ptr.Deref(fixed, shareUp(p.replicas, weight, full))))
 	}
 	need := int32(0)
 	if s := o.Canary; s.Exists && (s.Hash == r.Hash || s.Hash == "") {

@@ -27,11 +27,19 @@ func planRestart(o *Observation, p *position, plan *Plan) {
 		p.look(at.Sub(o.Now) + 1)
 		return
 	}
-	var available, wanted, spec int32
+	spec := int32(0)
 	for _, r := range o.Revisions {
-		available, spec = available+r.Available, spec+r.Spec
+		spec += r.Spec
 	}
-	wanted = max(p.replicas, spec) - max(v1alpha1.MaxUnavailable(o.Rollout), 1)
+	// The pods themselves are counted: a ReplicaSet may not know yet of one that was evicted a moment ago.
+	available, own := int32(0), map[string]int32{}
+	for _, pod := range o.Pods {
+		if pod.Available && !pod.Deleting {
+			available++
+			own[pod.Hash]++
+		}
+	}
+	wanted := max(p.replicas, spec) - max(v1alpha1.MaxUnavailable(o.Rollout), 1)
 	left := false
 	for _, pod := range o.Pods {
 		if !pod.Created.Before(at.Time) {
@@ -41,11 +49,13 @@ func planRestart(o *Observation, p *position, plan *Plan) {
 		if pod.Deleting {
 			continue
 		}
-		if available > wanted || !pod.Available {
+		spared := available > wanted && (own[pod.Hash] > 1 || o.alone(pod.Hash))
+		if spared || !pod.Available {
 			plan.Evict = append(plan.Evict, pod.Name)
-			if pod.Available {
-				available--
-			}
+		}
+		if spared && pod.Available {
+			available--
+			own[pod.Hash]--
 		}
 	}
 	if !left {
@@ -53,6 +63,12 @@ func planRestart(o *Observation, p *position, plan *Plan) {
 		return
 	}
 	p.look(restartPace)
+}
+
+// alone reports whether a revision has a single pod, so that it cannot be restarted without a gap.
+func (o *Observation) alone(hash string) bool {
+	r := o.revision(hash)
+	return r == nil || r.Spec <= 1
 }
 
 // planStamp writes what belongs to the Rollout itself: the default of spec.replicas and the revision number.

@@ -86,11 +86,14 @@ func (p *position) hear(o *Observation, run *v1alpha1.AnalysisRun, known **v1alp
 		*known = nil
 		return nil
 	}
-	phase := run.Status.Phase
-	if phase == v1alpha1.AnalysisPhaseInconclusive && p.resumed {
+	if run.Status.Phase == v1alpha1.AnalysisPhaseInconclusive && p.resumed {
+		// A client went on; the run that follows may have been started already, though the status does not name it yet.
 		*known = nil
-		return nil
+		if run = pickRun(o, p, kind, nil); run == nil {
+			return nil
+		}
 	}
+	phase := run.Status.Phase
 	p.tellChange(run, *known, kind)
 	*known = &v1alpha1.RolloutAnalysisRunStatus{Name: run.Name, Status: phase, Message: run.Status.Message}
 	if p.status.Abort {

@@ -48,6 +48,8 @@ func (p *position) complete(o *Observation, step v1alpha1.CanaryStep) bool {
 		return p.pauseOver(o, step.Pause)
 	case step.SetCanaryScale != nil:
 		return atDesired(o, p)
+	case step.SetWeight != nil && unmanned(o, p):
+		return atDesired(o, p) && p.carries(o, 0)
 	case step.SetWeight != nil:
 		return atDesired(o, p) && (!o.Routed || p.carries(o, *step.SetWeight))
 	case step.SetHeaderRoute != nil || step.SetMirrorRoute != nil:
@@ -153,7 +155,7 @@ func (p *position) promotable(o *Observation) (reason string, ok bool) {
 	if p.fresh {
 		return promotedInitially, p.current != nil
 	}
-	if o.Rollout.Spec.Paused || len(p.status.PauseConditions) > 0 || !p.atEnd() || !enough(o, p, p.replicas) {
+	if o.Rollout.Spec.Paused || len(p.status.PauseConditions) > 0 || !p.atEnd() || !enough(o, p, fullSize(o, p)) {
 		return "", false
 	}
 	if o.Routed && p.replicas > 0 && !p.carries(o, v1alpha1.MaxTrafficWeight(o.Rollout)) {
@@ -166,6 +168,16 @@ func (p *position) promotable(o *Observation) (reason string, ok bool) {
 		return promotedBack, true
 	}
 	return fmt.Sprintf("Completed all %d canary steps", len(p.steps)), p.backgroundIsPositive()
+}
+
+// fullSize is how many pods of the current revision must be available for it to be promoted: every one but those for which there is no room
+// as long as a Service keeps a pod of the stable revision. They follow once the Service has been switched.
+func fullSize(o *Observation, p *position) int32 {
+	if o.Routed {
+		return p.replicas
+	}
+	canary, _ := basicCounts(o, p).targets()
+	return canary
 }
 
 func seconds(n int32) time.Duration { return time.Duration(n) * time.Second }

@@ -35,6 +35,13 @@ func fixedScale(o *Observation, p *position) *v1alpha1.SetCanaryScale {
 	return nil
 }
 
+// unmanned reports whether a setCanaryScale in force asks for no canary pod at all: then there is nobody to send requests to, whatever
+// the weight of the step.
+func unmanned(o *Observation, p *position) bool {
+	s := fixedScale(o, p)
+	return s != nil && (s.Replicas != nil && *s.Replicas == 0 || s.Replicas == nil && ptr.Deref(s.Weight, 0) == 0)
+}
+
 // scaleWeight is the weight by which the canary's number of pods is reckoned, or the fixed number where a step gives one.
 func scaleWeight(o *Observation, p *position) (weight int32, fixed *int32) {
 	full := v1alpha1.MaxTrafficWeight(o.Rollout)
@@ -113,7 +120,7 @@ func goalWeight(o *Observation, p *position, full int32) int32 {
 			return full
 		}
 		return held
-	case p.done() || p.status.Abort || !p.canaryServes(o) || p.current == nil || p.current.Available == 0:
+	case p.done() || p.status.Abort || !p.canaryServes(o) || p.current == nil || p.current.Available == 0 || unmanned(o, p):
 		return 0
 	case o.Invalid != "":
 		return held
