@@ -2,7 +2,12 @@ package analysis
 
 import (
 	"fmt"
-	"time"
+	"maps"
+	"regexp"
+	"strconv"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 )
@@ -36,53 +41,118 @@ type RunAt struct {
 	InstanceID string
 }
 
-// ForRollout composes the run that a asks for at a place of a release. It is not yet created, and its secrets are not read.
+// ForRollout composes the run that a asks for at a place of a release. It is not yet created, and its secrets are not read. The
+// errors are those of Compose, a field of the Rollout that is not there, and a metric without an end where the release waits for it.
 func ForRollout(r *v1alpha1.Rollout, a v1alpha1.RolloutAnalysis, lib Library, at RunAt) (*v1alpha1.AnalysisRun, error) {
-	return nil, fmt.Errorf("composing an analysis run of rollout %s: not available", r.Name)
+	args, err := argumentsOf(r, a.Args, at)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := Compose(a, lib, args)
+	if err != nil {
+		return nil, err
+	}
+	for i := range spec.Args {
+		if err := fixField(r, &spec.Args[i]); err != nil {
+			return nil, err
+		}
+	}
+	q, err := resolve(spec)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range q.metrics {
+		if at.Type != TypeBackground && effectiveCount(m) == 0 {
+			return nil, fmt.Errorf("metric %s has an interval and no count, so it never ends, and the release waits for it: give it a count", m.Name)
+		}
+	}
+	run := &v1alpha1.AnalysisRun{Spec: spec}
+	run.Name, run.Namespace = RunName(r.Name, at.Hash, at.Revision, suffixOf(at), at.Attempt), r.Namespace
+	run.Labels, run.Annotations = labelsOf(r, a, at), map[string]string{v1alpha1.AnnotationRevision: strconv.FormatInt(at.Revision, 10)}
+	if m := a.AnalysisRunMetadata; m != nil {
+		maps.Copy(run.Annotations, m.Annotations)
+	}
+	run.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(r, v1alpha1.RolloutKind)}
+	return run, nil
 }
 
-// Task is one thing that a run wants done: to take a measurement, to look again at one in flight, or to stop it.
-type Task struct {
-	Metric v1alpha1.Metric
-	// Previous is the measurement in flight; nil to take a new one.
-	Previous *v1alpha1.Measurement
-	// Stop ends the measurement in flight.
-	Stop bool
+// RunName names the run of one attempt at a place: suffix is the index of a step, pre, post, or empty for the background. A name
+// says all that tells one run from another, so a run that was made is found again whatever was forgotten.
+func RunName(rollout, hash string, revision int64, suffix string, attempt int) string {
+	name := fmt.Sprintf("%s-%s-%d", rollout, hash, revision)
+	if suffix != "" {
+		name += "-" + suffix
+	}
+	if attempt > 0 {
+		name += "." + strconv.Itoa(attempt)
+	}
+	return name
 }
 
-// Taken is the outcome of a Task.
-type Taken struct {
-	Metric      string
-	Measurement v1alpha1.Measurement
+func suffixOf(at RunAt) string {
+	switch {
+	case at.Type == TypePrePromotion:
+		return "pre"
+	case at.Type == TypePostPromotion:
+		return "post"
+	case at.Type == TypeStep && at.Step != nil:
+		return strconv.Itoa(int(*at.Step))
+	}
+	return ""
 }
 
-// Due lists what a run wants done now, and after how long to ask again; zero means that nothing is waited for.
-func Due(run *v1alpha1.AnalysisRun, now time.Time) (due []Task, after time.Duration) {
-	return nil, 0
+// labelsOf gives the labels of a run; of two for one key the later one counts, as the wire contract has it.
+func labelsOf(r *v1alpha1.Rollout, a v1alpha1.RolloutAnalysis, at RunAt) map[string]string {
+	labels := map[string]string{v1alpha1.LabelPodTemplateHash: at.Hash, v1alpha1.LabelRolloutType: at.Type}
+	if at.Type == TypeStep && at.Step != nil {
+		labels[v1alpha1.LabelStepIndex] = strconv.Itoa(int(*at.Step))
+	}
+	if at.InstanceID != "" {
+		labels[v1alpha1.LabelInstanceID] = at.InstanceID
+	}
+	if m := a.AnalysisRunMetadata; m != nil {
+		maps.Copy(labels, m.Labels)
+	}
+	if r.Spec.Selector != nil {
+		maps.Copy(labels, r.Spec.Selector.MatchLabels)
+	}
+	return labels
 }
 
-// Assess gives the status of a run once the outcomes of what was due are known.
-func Assess(run *v1alpha1.AnalysisRun, taken []Taken, now time.Time) v1alpha1.AnalysisRunStatus {
-	return run.Status
-}
+// attemptPart is what RunName adds for an attempt beyond the first.
+var attemptPart = regexp.MustCompile(`\.[0-9]+$`)
 
 // Place finds where a composed run stands among the runs that exist: adopted is true if an unfinished run of the same owner asks
 // the same, and is to be used instead of a new one. Otherwise it is want under the first name that is free.
 func Place(want *v1alpha1.AnalysisRun, existing []v1alpha1.AnalysisRun) (run *v1alpha1.AnalysisRun, adopted bool) {
-	return want, false
+	byName := make(map[string]*v1alpha1.AnalysisRun, len(existing))
+	for i := range existing {
+		byName[existing[i].Name] = &existing[i]
+	}
+	run = want.DeepCopy()
+	base := attemptPart.ReplaceAllString(want.Name, "")
+	for attempt := 1; ; attempt++ {
+		taken, ok := byName[run.Name]
+		switch {
+		case !ok:
+			return run, false
+		case sameOwner(taken, want) && !taken.Status.Phase.Completed() && taken.DeletionTimestamp == nil && sameQuestion(taken.Spec, want.Spec):
+			return taken.DeepCopy(), true
+		}
+		run.Name = base + "." + strconv.Itoa(attempt)
+	}
 }
 
-// Limits says how many ended runs are kept; see spec.analysis of a Rollout.
-type Limits struct{ Successful, Unsuccessful int32 }
-
-// Surplus lists the ended runs to delete: those whose revision has no ReplicaSet any more (hashes lists the ones that have) and
-// those beyond the limits, oldest first. Runs named in current are never listed.
-func Surplus(runs []v1alpha1.AnalysisRun, current, hashes []string, keep Limits) []v1alpha1.AnalysisRun {
-	return nil
+func sameOwner(a, b *v1alpha1.AnalysisRun) bool {
+	x, y := metav1.GetControllerOf(a), metav1.GetControllerOf(b)
+	return x != nil && y != nil && x.UID == y.UID
 }
 
-// Counts reports whether the verdict of a run may promote a revision: it belongs to the revision of that hash, and each
-// measurement that it rests on began no earlier than the first traffic of the canary.
-func Counts(run *v1alpha1.AnalysisRun, hash string, traffic time.Time) bool {
-	return false
+func sameQuestion(a, b v1alpha1.AnalysisRunSpec) bool {
+	return !a.Terminate &&
+		equality.Semantic.DeepEqual(a.Metrics, b.Metrics) && equality.Semantic.DeepEqual(a.Args, b.Args) &&
+		equality.Semantic.DeepEqual(a.DryRun, b.DryRun) &&
+		equality.Semantic.DeepEqual(a.MeasurementRetention, b.MeasurementRetention)
 }
+
+func sameArgument(a, b v1alpha1.Argument) bool { return equality.Semantic.DeepEqual(a, b) }
