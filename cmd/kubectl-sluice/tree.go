@@ -117,7 +117,7 @@ func joined(parts []string) string {
 func replicaSetBranch(s view.ReplicaSet, f frame) branch {
 	b := nodeBranch("rs", s.Node, fmt.Sprintf("%d/%d available", s.Available, s.Desired))
 	if s.ScaleDownIn != "" {
-		b.note = joined([]string{"scales down in " + s.ScaleDownIn, s.Message})
+		b.note = joined([]string{"down in " + s.ScaleDownIn, s.Message})
 	}
 	shown, left := s.Pods, 0
 	if !f.wide && len(shown) > mostPods {

@@ -152,5 +152,9 @@ func (a ancestor) template() (map[string]any, error) {
 	for name := range injected.Annotations {
 		unstructured.RemoveNestedField(t, "metadata", "annotations", name)
 	}
+	// An empty list that nobody wrote would make another revision of the same template.
+	if left, _, err := unstructured.NestedMap(t, "metadata", "annotations"); err == nil && len(left) == 0 {
+		unstructured.RemoveNestedField(t, "metadata", "annotations")
+	}
 	return t, nil
 }

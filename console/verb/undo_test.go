@@ -2,6 +2,7 @@ package verb
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -92,6 +93,16 @@ func TestUndo(t *testing.T) {
 		s := serve(t, withStatus, rollout(t, `status: {currentPodHash: aaa}`), revision(t, 1, "aaa", ""), foreign)
 		check(t, s, func(s *server) (string, error) { return Undo(t.Context(), s, key, 7) },
 			"error: rollout shop/web: there is no revision 7: there are 1 (current)")
+	})
+	t.Run("annotations that only a role had put there leave nothing behind", func(t *testing.T) {
+		s := serve(t, withStatus, rollout(t, `status: {currentPodHash: bbb}`),
+			revision(t, 1, "aaa", `, rollout.argoproj.io/ephemeral-metadata: '{"annotations":{"note":"","mine":""}}'`))
+		if _, err := Undo(t.Context(), s, key, 0); err != nil {
+			t.Fatal(err)
+		}
+		if got := string(s.rollout(t).Spec.Template.Raw); strings.Contains(got, "annotations") {
+			t.Errorf("the template is %s", got)
+		}
 	})
 	t.Run("an annotation that cannot be read is named", func(t *testing.T) {
 		s := serve(t, withStatus, rollout(t, `status: {currentPodHash: bbb}`), revision(t, 1, "aaa", `, rollout.argoproj.io/ephemeral-metadata: "{"`))

@@ -94,12 +94,12 @@ func traffic(f kube.Family) *Traffic {
 	t := &Traffic{Full: v1alpha1.MaxTrafficWeight(r)}
 	t.Wanted = wantedWeight(r, t.Full)
 	switch {
+	case !updating(r): // the routes send everything to the stable Service, behind which the current revision stands
+		t.Actual = &t.Full
 	case v1alpha1.HasRouter(r):
 		if s.Canary.Weights != nil {
 			t.Actual, t.Verified = &s.Canary.Weights.Canary.Weight, s.Canary.Weights.Verified
 		}
-	case !updating(r):
-		t.Actual = &t.Full
 	default:
 		t.Actual = podShare(f, t.Full)
 	}

@@ -137,6 +137,9 @@ func TestWaiting(t *testing.T) {
 			r.Status.Canary.CurrentStepAnalysisRunStatus = &v1alpha1.RolloutAnalysisRunStatus{Name: "web-1", Status: v1alpha1.AnalysisPhaseRunning}
 		}, "the verdict of analysis run web-1 is awaited", "abort, promote --full, promote"},
 		"an aborted update": {func(r *v1alpha1.Rollout) { r.Status.Abort = true }, "the stable revision serves until you retry, undo or apply another spec", "retry, undo"},
+		"an update that timed out": {func(r *v1alpha1.Rollout) {
+			r.Status.Conditions = []v1alpha1.RolloutCondition{{Type: v1alpha1.ConditionProgressing, Reason: v1alpha1.ReasonProgressDeadlineExceeded}}
+		}, "the new pods did not become available in time: abort, or apply another spec", "abort, promote --full"},
 		"an invalid spec": {func(r *v1alpha1.Rollout) {
 			r.Status.Conditions = []v1alpha1.RolloutCondition{{Type: v1alpha1.ConditionInvalidSpec}}
 		}, "nothing advances until the spec is mended", "abort, promote --full"},

@@ -18,6 +18,8 @@ func waiting(r *v1alpha1.Rollout, now time.Time) (what string, can []Action) {
 		return "paused by hand, promote goes on", append([]Action{ActionPromote}, verbsOfUpdate(r)...)
 	case len(s.PauseConditions) > 0:
 		return pauseWords(r, now), append([]Action{ActionPromote}, verbsOfUpdate(r)...)
+	case updating(r) && timedOut(s):
+		return "the new pods did not become available in time: abort, or apply another spec", verbsOfUpdate(r)
 	case updating(r) && hasStep(r):
 		return runWords(r), append(verbsOfUpdate(r), ActionPromote)
 	}
@@ -34,6 +36,15 @@ func verbsOfUpdate(r *v1alpha1.Rollout) []Action {
 func invalid(s *v1alpha1.RolloutStatus) bool {
 	for _, c := range s.Conditions {
 		if c.Type == v1alpha1.ConditionInvalidSpec {
+			return true
+		}
+	}
+	return false
+}
+
+func timedOut(s *v1alpha1.RolloutStatus) bool {
+	for _, c := range s.Conditions {
+		if c.Reason == v1alpha1.ReasonProgressDeadlineExceeded {
 			return true
 		}
 	}
