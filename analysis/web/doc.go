@@ -1,0 +1,2 @@
+// Package web takes measurements from an HTTP server that answers JSON.
+package web

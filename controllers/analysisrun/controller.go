@@ -1,0 +1,182 @@
+package analysisrun
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/sluice-delivery/sluice/analysis"
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/kube"
+)
+
+const (
+	firstBackoff = 5 * time.Millisecond
+	lastBackoff  = 10 * time.Second
+	// atOnce is how many runs are measured at the same time: a measurement waits for its server and costs little meanwhile.
+	atOnce = 64
+	// passLimit ends a pass whose measurements hang beyond their own time limits.
+	passLimit = 5 * time.Minute
+)
+
+// Controller brings AnalysisRuns to their verdicts. Its fields must be set before use.
+type Controller struct {
+	// Client reads from a cache and knows its own writes; see kube.Recent.
+	Client client.Client
+	// Live reads Secrets from the API server, by name and only when a measurement needs them.
+	Live client.Reader
+	// Providers take measurements.
+	Providers Providers
+	// Events takes what people are told.
+	Events record.EventRecorder
+	// Clock is the time; nil means the real one.
+	Clock func() time.Time
+
+	measures *measures
+}
+
+// Register adds the loop to a manager and its metrics to a registry.
+func (c *Controller) Register(mgr ctrl.Manager, registry prometheus.Registerer) error {
+	c.measures = newMeasures()
+	if err := c.measures.register(registry); err != nil {
+		return fmt.Errorf("registering the metrics of analysis runs: %w", err)
+	}
+	if err := registry.Register(census{reader: mgr.GetCache()}); err != nil {
+		return fmt.Errorf("registering the metrics of analysis runs: %w", err)
+	}
+	return ctrl.NewControllerManagedBy(mgr).Named("analysisrun").
+		For(&v1alpha1.AnalysisRun{}).
+		Owns(&batchv1.Job{}, builder.OnlyMetadata).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: atOnce,
+			ReconciliationTimeout:   passLimit,
+			RecoverPanic:            ptr.To(true),
+			LogConstructor: func(r *reconcile.Request) logr.Logger {
+				log := mgr.GetLogger().WithValues("controller", "analysisrun")
+				if r != nil {
+					log = log.WithValues("namespace", r.Namespace, "name", r.Name)
+				}
+				return log
+			},
+			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstBackoff, lastBackoff),
+		}).
+		Complete(c)
+}
+
+// Reconcile makes one pass over an AnalysisRun: what is due, measure it, what does it mean, write that.
+func (c *Controller) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	done := c.measures.pass(request.NamespacedName)
+	next, err := c.pass(ctx, request)
+	done(err)
+	return next, err
+}
+
+func (c *Controller) pass(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	run := &v1alpha1.AnalysisRun{}
+	if err := c.Client.Get(ctx, request.NamespacedName, run); err != nil {
+		c.measures.forget(request.NamespacedName)
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if run.DeletionTimestamp != nil {
+		return ctrl.Result{}, nil
+	}
+	if run.Status.Phase.Completed() {
+		return c.expire(ctx, run)
+	}
+	due, _ := analysis.Due(run, c.now())
+	taken := c.measure(ctx, run, due)
+	if err := ctx.Err(); err != nil {
+		return ctrl.Result{}, err // the lease is lost or the process ends: what was measured is measured again by whoever comes next
+	}
+	settled := run.DeepCopy()
+	settled.Status = analysis.Assess(run, taken, c.now())
+	after := c.wait(settled)
+	next, written, err := kube.Settle(ctx, kube.MainPatch(c.Client), run, settled, after, nil)
+	if written {
+		c.tell(ctx, run, settled)
+	}
+	if err != nil {
+		return next, fmt.Errorf("analysis run %s: %w", request.NamespacedName, err)
+	}
+	return next, nil
+}
+
+// wait is how long from now something else of a run becomes due; zero if nothing does.
+func (c *Controller) wait(run *v1alpha1.AnalysisRun) time.Duration {
+	if run.Status.Phase.Completed() {
+		_, after := analysis.Expired(run, c.now())
+		return after
+	}
+	due, after := analysis.Due(run, c.now())
+	if len(due) > 0 && (analysis.Ending(run) || after == 0) {
+		return time.Millisecond
+	}
+	return after
+}
+
+// expire deletes a run whose time to live is over.
+func (c *Controller) expire(ctx context.Context, run *v1alpha1.AnalysisRun) (ctrl.Result, error) {
+	expired, after := analysis.Expired(run, c.now())
+	if !expired {
+		return ctrl.Result{RequeueAfter: after}, nil
+	}
+	err := c.Client.Delete(ctx, run, client.Preconditions{UID: ptr.To(run.UID)})
+	if err := client.IgnoreNotFound(err); err != nil {
+		return ctrl.Result{}, fmt.Errorf("deleting analysis run %s/%s after its time to live: %w", run.Namespace, run.Name, err)
+	}
+	return ctrl.Result{}, nil
+}
+
+// tell says what has changed: the end of each metric, and that of the run.
+func (c *Controller) tell(ctx context.Context, before, after *v1alpha1.AnalysisRun) {
+	ctx = logf.IntoContext(ctx, logf.FromContext(ctx).WithValues("generation", after.Generation))
+	for _, m := range after.Status.MetricResults {
+		if m.Phase.Completed() && !phaseOf(before, m.Name).Completed() {
+			kube.Tell(ctx, c.Events, after, kindOf(m.Phase), "Metric"+string(m.Phase), fmt.Sprintf("Metric '%s' Completed. Result: %s", m.Name, m.Phase))
+		}
+	}
+	if phase := after.Status.Phase; phase.Completed() {
+		message := fmt.Sprintf("Analysis Completed. Result: %s", phase)
+		if after.Status.Message != "" {
+			message += ": " + after.Status.Message
+		}
+		kube.Tell(ctx, c.Events, after, kindOf(phase), "AnalysisRun"+string(phase), message)
+	}
+}
+
+func phaseOf(run *v1alpha1.AnalysisRun, metric string) v1alpha1.AnalysisPhase {
+	for _, m := range run.Status.MetricResults {
+		if m.Name == metric {
+			return m.Phase
+		}
+	}
+	return ""
+}
+
+func kindOf(phase v1alpha1.AnalysisPhase) string {
+	if phase == v1alpha1.AnalysisPhaseFailed || phase == v1alpha1.AnalysisPhaseError {
+		return corev1.EventTypeWarning
+	}
+	return corev1.EventTypeNormal
+}
+
+func (c *Controller) now() time.Time {
+	if c.Clock != nil {
+		return c.Clock()
+	}
+	return time.Now()
+}

@@ -1,0 +1,173 @@
+package analysisrun
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+)
+
+// measures are the metrics of passes, under the names of the wire contract. Its series of an object are dropped with the object.
+// A nil one measures nothing.
+type measures struct {
+	passes   *prometheus.HistogramVec
+	failures *prometheus.CounterVec
+}
+
+func newMeasures() *measures {
+	return &measures{
+		passes: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "analysis_run_reconcile", Help: "Seconds that one pass over an AnalysisRun took.", Buckets: []float64{.01, .15, .25, .5, 1},
+		}, []string{"namespace", "name"}),
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "analysis_run_reconcile_error", Help: "Passes over an AnalysisRun that ended with an error.",
+		}, []string{"namespace", "name"}),
+	}
+}
+
+func (m *measures) pass(key types.NamespacedName) func(error) {
+	if m == nil {
+		return func(error) {}
+	}
+	start := time.Now()
+	return func(err error) {
+		m.passes.WithLabelValues(key.Namespace, key.Name).Observe(time.Since(start).Seconds())
+		if err != nil {
+			m.failures.WithLabelValues(key.Namespace, key.Name).Inc()
+		}
+	}
+}
+
+func (m *measures) forget(key types.NamespacedName) {
+	if m == nil {
+		return
+	}
+	labels := prometheus.Labels{"namespace": key.Namespace, "name": key.Name}
+	m.passes.DeletePartialMatch(labels)
+	m.failures.DeletePartialMatch(labels)
+}
+
+func (m *measures) register(r prometheus.Registerer) error {
+	return errors.Join(r.Register(m.passes), r.Register(m.failures))
+}
+
+var (
+	runPhases = []v1alpha1.AnalysisPhase{
+		v1alpha1.AnalysisPhasePending, v1alpha1.AnalysisPhaseRunning, v1alpha1.AnalysisPhaseSuccessful,
+		v1alpha1.AnalysisPhaseFailed, v1alpha1.AnalysisPhaseError, v1alpha1.AnalysisPhaseInconclusive,
+	}
+	infoDesc           = prometheus.NewDesc("analysis_run_info", "Always 1; the labels describe an AnalysisRun.", []string{"namespace", "name", "phase"}, nil)
+	phaseDesc          = prometheus.NewDesc("analysis_run_phase", "1 for the phase that an AnalysisRun is in. Deprecated: use analysis_run_info.", []string{"namespace", "name", "phase"}, nil)
+	metricTypeDesc     = prometheus.NewDesc("analysis_run_metric_type", "Always 1; the labels describe a metric of an AnalysisRun.", []string{"namespace", "name", "metric", "type"}, nil)
+	metricPhaseDesc    = prometheus.NewDesc("analysis_run_metric_phase", "1 for the phase that a metric of an AnalysisRun is in.", []string{"namespace", "name", "metric", "type", "dry_run", "phase"}, nil)
+	templateDesc       = prometheus.NewDesc("analysis_template_info", "Always 1; the labels describe an AnalysisTemplate.", []string{"namespace", "name"}, nil)
+	templateMetricDesc = prometheus.NewDesc("analysis_template_metric_info", "Always 1; the labels describe a metric of an AnalysisTemplate.", []string{"namespace", "name", "type", "metric"}, nil)
+)
+
+// census describes the AnalysisRuns and AnalysisTemplates as they are in the cache at the moment of a scrape, so no series outlives its object.
+type census struct{ reader client.Reader }
+
+// Describe names the metrics.
+func (c census) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{infoDesc, phaseDesc, metricTypeDesc, metricPhaseDesc, templateDesc, templateMetricDesc} {
+		to <- d
+	}
+}
+
+// Collect counts. A cache that is not filled yet shows nothing; one that cannot be read makes the scrape fail.
+func (c census) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	var runs v1alpha1.AnalysisRunList
+	var templates v1alpha1.AnalysisTemplateList
+	var notStarted *cache.ErrCacheNotStarted
+	err := errors.Join(c.reader.List(ctx, &runs, client.UnsafeDisableDeepCopy), c.reader.List(ctx, &templates, client.UnsafeDisableDeepCopy))
+	if errors.As(err, &notStarted) {
+		return
+	}
+	if err != nil {
+		to <- prometheus.NewInvalidMetric(infoDesc, err)
+		return
+	}
+	for i := range runs.Items {
+		describeRun(&runs.Items[i], to)
+	}
+	for i := range templates.Items {
+		t := &templates.Items[i]
+		one(to, templateDesc, 1, t.Namespace, t.Name)
+		for _, m := range t.Spec.Metrics {
+			one(to, templateMetricDesc, 1, t.Namespace, t.Name, typeOf(m.Provider), m.Name)
+		}
+	}
+}
+
+func one(to chan<- prometheus.Metric, d *prometheus.Desc, value float64, labels ...string) {
+	to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+func describeRun(run *v1alpha1.AnalysisRun, to chan<- prometheus.Metric) {
+	one(to, infoDesc, 1, run.Namespace, run.Name, string(run.Status.Phase))
+	for _, phase := range runPhases {
+		one(to, phaseDesc, is(run.Status.Phase == phase), run.Namespace, run.Name, string(phase))
+	}
+	for _, m := range run.Spec.Metrics {
+		one(to, metricTypeDesc, 1, run.Namespace, run.Name, m.Name, typeOf(m.Provider))
+	}
+	for _, r := range run.Status.MetricResults {
+		kind := ""
+		for _, m := range run.Spec.Metrics {
+			if m.Name == r.Name {
+				kind = typeOf(m.Provider)
+			}
+		}
+		dry := "false"
+		if r.DryRun {
+			dry = "true"
+		}
+		for _, phase := range runPhases {
+			one(to, metricPhaseDesc, is(r.Phase == phase), run.Namespace, run.Name, r.Name, kind, dry, string(phase))
+		}
+	}
+}
+
+func is(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// typeOf is the name of a provider as the wire contract's metrics spell it.
+func typeOf(p v1alpha1.MetricProvider) string {
+	switch {
+	case p.Prometheus != nil:
+		return "Prometheus"
+	case p.Web != nil:
+		return "Web"
+	case p.Job != nil:
+		return "Job"
+	case p.Kayenta != nil:
+		return "Kayenta"
+	case p.Datadog != nil:
+		return "Datadog"
+	case p.Wavefront != nil:
+		return "Wavefront"
+	case p.NewRelic != nil:
+		return "NewRelic"
+	case p.CloudWatch != nil:
+		return "CloudWatch"
+	case p.Graphite != nil:
+		return "Graphite"
+	case p.Influxdb != nil:
+		return "Influxdb"
+	case p.SkyWalking != nil:
+		return "SkyWalking"
+	}
+	return "Plugin"
+}
