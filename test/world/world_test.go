@@ -214,7 +214,7 @@ func (s *stage) divide(t *testing.T) {
 	s.split(t, 90, 10)
 	d := s.load(t, 1000)
 	d.Wait()
-	want := load.Summary{Sent: 1000, Failed: 50, Versions: map[string]int{"v1": 900, "v2-bad": 100}, Errs: map[string]int{}}
+	want := load.Summary{Sent: 1000, Failed: 50, Versions: map[string]int{"v1": 900, "v2-bad": 100}, Failures: map[string]int{"v2-bad": 50}, Errs: map[string]int{}}
 	if diff := cmp.Diff(want, d.Between(time.Time{}, time.Time{})); diff != "" {
 		t.Errorf("requests differ (-want +got):\n%s", diff)
 	}

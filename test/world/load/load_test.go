@@ -116,7 +116,7 @@ func TestWhatBecameOfRequestsIsCounted(t *testing.T) {
 	// One at a time, so that the cases come in their order.
 	d := drive(t, Options{URL: url, Rate: 20, Requests: 5, AtOnce: 1})
 	d.Wait()
-	want := Summary{Sent: 5, Failed: 1, Lost: 2, Versions: map[string]int{"v1": 2, "v2": 1}, Errs: map[string]int{"no ready endpoint": 1, "cut": 1}}
+	want := Summary{Sent: 5, Failed: 1, Lost: 2, Versions: map[string]int{"v1": 2, "v2": 1}, Failures: map[string]int{"v1": 1}, Errs: map[string]int{"no ready endpoint": 1, "cut": 1}}
 	if diff := cmp.Diff(want, d.Between(time.Time{}, time.Time{})); diff != "" {
 		t.Errorf("summary differs (-want +got):\n%s", diff)
 	}
@@ -165,7 +165,7 @@ func TestAWindowHoldsWhatWasSentInIt(t *testing.T) {
 	for i := range 10 {
 		d.keep(Record{At: at(i), Took: time.Millisecond, Status: 200, Version: strings.Repeat("v", 1+i/5)})
 	}
-	want := Summary{Sent: 3, Versions: map[string]int{"v": 2, "vv": 1}, Errs: map[string]int{}}
+	want := Summary{Sent: 3, Versions: map[string]int{"v": 2, "vv": 1}, Failures: map[string]int{}, Errs: map[string]int{}}
 	if diff := cmp.Diff(want, d.Between(at(3), at(6))); diff != "" {
 		t.Errorf("summary differs (-want +got):\n%s", diff)
 	}

@@ -11,8 +11,9 @@ type Summary struct {
 	Sent, Failed, Lost int
 	// Unsent were due while too many were under way: the window says less than it should.
 	Unsent int
-	// Versions counts the answers of each version, Errs the losses of each kind.
+	// Versions counts the answers of each version, Failures those of them with 500 or above, Errs the losses of each kind.
 	Versions map[string]int
+	Failures map[string]int
 	Errs     map[string]int
 }
 
@@ -47,7 +48,7 @@ func (d *Driver) Records() []Record {
 
 // Between counts the answered requests that were sent from one moment on and before the other. A zero time is no bound.
 func (d *Driver) Between(from, to time.Time) Summary {
-	s := Summary{Versions: map[string]int{}, Errs: map[string]int{}}
+	s := Summary{Versions: map[string]int{}, Failures: map[string]int{}, Errs: map[string]int{}}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for i := len(d.records) - 1; i >= 0; i-- {
@@ -76,6 +77,7 @@ func (s *Summary) add(r *Record) {
 		s.Versions[r.Version]++
 		if r.Status >= 500 {
 			s.Failed++
+			s.Failures[r.Version]++
 		}
 	}
 	s.Sent++

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/test/stage"
+	"github.com/sluice-delivery/sluice/test/world/load"
+)
+
+const (
+	namespace     = "shop"
+	name          = "shop"
+	canaryService = "shop-canary"
+	hostname      = "shop.example"
+	rate          = 100 // requests a second
+)
+
+// patience bounds each wait; on a busy machine everything takes its time.
+const patience = 45 * time.Second
+
+// Times around a change of the route: what a request needs that is under way, and how long is looked at afterwards.
+const (
+	margin = 300 * time.Millisecond
+	after  = 2 * time.Second
+)
+
+// play is three releases, and what was seen of them.
+type play struct {
+	*history
+	stage   *stage.Stage
+	deliver deliverer
+	claims  []claim
+
+	mu     sync.Mutex
+	scenes []scene
+	load   *load.Driver // nil until there is somebody to answer
+}
+
+// scene is one release in the picture.
+type scene struct {
+	version string
+	about   string // what will happen, then what did
+	state   sceneState
+}
+
+type sceneState int
+
+const (
+	ahead sceneState = iota
+	now
+	good
+	failed
+)
+
+func newPlay(s *stage.Stage, h *history) *play {
+	return &play{history: h, stage: s, deliver: byApply(s), scenes: []scene{
+		{version: "v1", about: "serves"},
+		{version: "v2", about: "is good: 10 % of the requests, then Prometheus is asked, then 50 %, then all"},
+		{version: "v3-bad", about: "fails half of its requests: 10 %, Prometheus is asked, and back"},
+	}}
+}
+
+// run plays all releases. An error is something that was waited for in vain; what was claimed and is not so stands in the claims.
+func (p *play) run(ctx context.Context) error {
+	for i, scene := range []func(context.Context, string) (string, error){p.first, p.promotion, p.abort} {
+		version := p.scenes[i].version
+		p.set(i, now, p.scenes[i].about)
+		p.tell("release", bold, "%s: rollout.yaml is applied with image %s", version, imageName+version)
+		about, err := scene(ctx, version)
+		if err != nil {
+			p.set(i, failed, err.Error())
+			return fmt.Errorf("releasing %s: %w", version, err)
+		}
+		state := good
+		for _, c := range p.claims {
+			if c.version == version && !c.holds {
+				state, about = failed, c.text+": "+c.observed
+			}
+		}
+		p.set(i, state, about)
+		p.tell("release", bold, "%s: %s", version, about)
+	}
+	return nil
+}
+
+func (p *play) set(i int, state sceneState, about string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.scenes[i].state, p.scenes[i].about = state, about
+}
+
+// first brings up the version that everything else is compared with.
+func (p *play) first(ctx context.Context, version string) (string, error) {
+	start := time.Now()
+	if err := p.deliver(ctx, imageName+version); err != nil {
+		return "", err
+	}
+	if err := p.await(ctx, "the Rollout is healthy", p.healthy); err != nil {
+		return "", err
+	}
+	took := time.Since(start)
+	start = time.Now()
+	if err := p.startLoad(ctx); err != nil {
+		return "", err
+	}
+	served, err := p.observe(ctx, start)
+	p.claim(version, "serves every request", served.Share(version) == 1, "%.1f %% of %d", 100*served.Share(version), served.Sent)
+	p.nothingLost(version, start)
+	return fmt.Sprintf("serves every request, %.1f s after it was applied", took.Seconds()), err
+}
+
+// startLoad sends requests from now on, for an hour at most.
+func (p *play) startLoad(ctx context.Context) error {
+	d, err := load.Start(ctx, load.Options{
+		URL: p.stage.World.Gateway.URL, Host: hostname, Rate: rate, AtOnce: 500, For: time.Hour, Requests: rate * 3600,
+	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.load = d
+	return err
+}
+
+// promotion plays a good version to its end.
+func (p *play) promotion(ctx context.Context, version string) (string, error) {
+	start := time.Now()
+	share, err := p.firstStep(ctx, version, start)
+	if err != nil {
+		return "", err
+	}
+	if err := p.await(ctx, version+" is promoted", p.healthy); err != nil {
+		return "", err
+	}
+	took := time.Since(start)
+	p.judged(version, v1alpha1.AnalysisPhaseSuccessful, "goes on only after a positive verdict", start, func(canary int32) bool { return canary > 10 })
+	served, err := p.observe(ctx, time.Now())
+	p.claim(version, "is promoted and serves every request", served.Share(version) == 1, "%.1f %% of %d, %.1f s after it was applied",
+		100*served.Share(version), served.Sent, took.Seconds())
+	p.nothingLost(version, start)
+	return fmt.Sprintf("had %.1f %%, was found good, and serves all after %.1f s; no request was lost", 100*share, took.Seconds()), err
+}
+
+// abort plays a bad version to its end.
+func (p *play) abort(ctx context.Context, version string) (string, error) {
+	start, before := time.Now(), "v2"
+	share, err := p.firstStep(ctx, version, start)
+	if err != nil {
+		return "", err
+	}
+	if err := p.await(ctx, "the update to "+version+" is aborted", aborted); err != nil {
+		return "", err
+	}
+	isZero := func(canary int32) bool { return canary == 0 }
+	p.judged(version, v1alpha1.AnalysisPhaseFailed, "goes back after a negative verdict", start, isZero)
+	carried, _ := p.weightAfter(start, func(canary int32) bool { return canary > 0 })
+	zero, _ := p.weightAfter(carried.at, isZero)
+	bad, _ := p.load.First(func(r load.Record) bool { return r.Version == version && r.Status >= 500 })
+	reaction := zero.at.Sub(bad.At.Add(bad.Took))
+	p.claim(version, "is taken back by itself", reaction > 0, "%.2f s from the first bad answer to weight 0", reaction.Seconds())
+	served, err := p.observe(ctx, zero.at)
+	p.claim(version, "leaves every request to "+before+" at once", served.Share(before) == 1, "%.1f %% of %d", 100*served.Share(before), served.Sent)
+	p.nothingLost(version, start)
+	return fmt.Sprintf("had %.1f %%, was found bad, and all was back on %s %.1f s after the first bad answer; no request was lost",
+		100*share, before, reaction.Seconds()), err
+}
+
+// firstStep delivers a version, waits until it had its 10 % and what came of them, and returns its share of the real requests meanwhile.
+func (p *play) firstStep(ctx context.Context, version string, start time.Time) (share float64, err error) {
+	if err := p.deliver(ctx, imageName+version); err != nil {
+		return 0, err
+	}
+	var ten, next weight
+	err = p.await(ctx, "the route holds 10 % for "+version, func(*v1alpha1.Rollout) (found bool) {
+		ten, found = p.weightAfter(start, func(canary int32) bool { return canary == 10 })
+		return found
+	})
+	if err != nil {
+		return 0, err
+	}
+	err = p.await(ctx, "a verdict on "+version+" moves the route on", func(*v1alpha1.Rollout) (found bool) {
+		next, found = p.weightAfter(ten.at, func(canary int32) bool { return canary != 10 })
+		return found
+	})
+	if err != nil {
+		return 0, err
+	}
+	window := p.load.Between(ten.at.Add(margin), next.at)
+	share = window.Share(version)
+	p.claim(version, "gets 10 % of the real requests at the first step", share > 0.07 && share < 0.13, "%.1f %% of %d", 100*share, window.Sent)
+	return share, nil
+}
+
+// healthy is true once the version that was delivered last serves alone.
+func (p *play) healthy(r *v1alpha1.Rollout) bool {
+	return r.Status.ObservedGeneration == fmt.Sprint(r.Generation) && r.Status.Phase == v1alpha1.RolloutPhaseHealthy &&
+		r.Status.StableRS == r.Status.CurrentPodHash
+}
+
+func aborted(r *v1alpha1.Rollout) bool {
+	return r.Status.Abort && r.Status.Phase == v1alpha1.RolloutPhaseDegraded
+}
+
+// observe counts the requests of a while, from a little after a moment on.
+func (p *play) observe(ctx context.Context, from time.Time) (load.Summary, error) {
+	from = from.Add(margin)
+	to := from.Add(after)
+	select {
+	case <-ctx.Done():
+		return load.Summary{}, context.Cause(ctx)
+	case <-time.After(time.Until(to.Add(margin))):
+	}
+	return p.load.Between(from, to), nil
+}
+
+// await waits until the Rollout is as wanted, no longer than patience, and not for a controller that has ended.
+func (p *play) await(ctx context.Context, what string, done func(*v1alpha1.Rollout) bool) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("waited %s in vain", patience))
+	defer cancel()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	r := &v1alpha1.Rollout{}
+	for {
+		err := p.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, r)
+		if err == nil && done(r) {
+			return nil
+		}
+		select {
+		case <-ticker.C:
+		case <-p.stage.Controller.Ended():
+			return fmt.Errorf("waiting until %s: the controller ended", what)
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return context.Cause(ctx)
+			}
+			return fmt.Errorf("waiting until %s: %w; the Rollout is %s", what, context.Cause(ctx), describe(r))
+		}
+	}
+}
+
+// describe tells where a Rollout stands.
+func describe(r *v1alpha1.Rollout) string {
+	var conditions []string
+	for _, c := range r.Status.Conditions {
+		conditions = append(conditions, fmt.Sprintf("%s=%s (%s)", c.Type, c.Status, c.Message))
+	}
+	return fmt.Sprintf("%s (%s), with %s", r.Status.Phase, r.Status.Message, strings.Join(conditions, ", "))
+}

@@ -1,0 +1,115 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/sluice-delivery/sluice/test/cluster"
+	"github.com/sluice-delivery/sluice/test/process"
+)
+
+// home is the namespace of the controller, and controllerName the name of its service account.
+const (
+	home           = "sluice-system"
+	controllerName = "sluice-controller"
+)
+
+// goBuild builds a program of the repository. It leaves out the flags of a shipped program, so that what go run compiled for the caller serves
+// here as well.
+func goBuild(ctx context.Context, source, output string) error {
+	build := exec.CommandContext(ctx, "go", "build", "-o", output, source)
+	build.Dir = cluster.Repository()
+	if text, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", source, err, text)
+	}
+	return nil
+}
+
+// install brings in what a cluster has before its first Rollout.
+func (s *Stage) install(ctx context.Context) error {
+	routes, err := cluster.GatewayCRDs(ctx)
+	if err != nil {
+		return err
+	}
+	config := filepath.Join(cluster.Repository(), "config")
+	if err := s.Cluster.InstallCRDs(filepath.Join(config, "crd"), routes); err != nil {
+		return err
+	}
+	for _, name := range []string{home, s.options.Namespace} {
+		if err := s.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
+			return fmt.Errorf("making namespace %s: %w", name, err)
+		}
+	}
+	for _, file := range []string{"service_account", "controller_role", "cluster_templates_role", "leader_election_role"} {
+		manifest, err := os.ReadFile(filepath.Join(config, "rbac", file+".yaml"))
+		if err != nil {
+			return err
+		}
+		if err := s.apply(ctx, home, manifest); err != nil {
+			return fmt.Errorf("installing %s.yaml: %w", file, err)
+		}
+	}
+	s.Kubeconfig = filepath.Join(s.Dir, "kubeconfig")
+	return s.writeKubeconfig(s.Kubeconfig, func(c *clientcmdapi.Config) {
+		c.Contexts[c.CurrentContext].Namespace = s.options.Namespace
+	})
+}
+
+// writeKubeconfig writes the administrator's kubeconfig with a change.
+func (s *Stage) writeKubeconfig(path string, change func(*clientcmdapi.Config)) error {
+	config, err := clientcmd.LoadFromFile(s.Cluster.Kubeconfig)
+	if err != nil {
+		return err
+	}
+	change(config)
+	return clientcmd.WriteToFile(*config, path)
+}
+
+// startController starts the controller with a token of its service account, and so with no right that it would lack in production.
+func (s *Stage) startController(ctx context.Context) error {
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: controllerName}}
+	token := &authenticationv1.TokenRequest{}
+	if err := s.Client.SubResource("token").Create(ctx, account, token); err != nil {
+		return fmt.Errorf("asking for the controller's token: %w", err)
+	}
+	kubeconfig := filepath.Join(s.Dir, "controller.kubeconfig")
+	err := s.writeKubeconfig(kubeconfig, func(c *clientcmdapi.Config) {
+		for name := range c.AuthInfos {
+			c.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	ports, err := process.FreePorts(2)
+	if err != nil {
+		return err
+	}
+	health := fmt.Sprintf("127.0.0.1:%d", ports[0])
+	command := exec.Command(filepath.Join(s.Dir, "bin", controllerName), "--kubeconfig="+kubeconfig,
+		"--leader-election-namespace="+home, "--health-probe-bind-address="+health, fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports[1]))
+	command.Env = os.Environ()
+	if s.Prometheus != nil {
+		// Metrics that name no Prometheus use this one.
+		command.Env = append(command.Env, "ARGO_ROLLOUTS_PROMETHEUS_ADDRESS="+s.Prometheus.URL)
+	}
+	if s.Controller, err = process.Start(controllerName, s.Dir, command); err != nil {
+		return err
+	}
+	if err := s.Controller.Ready(ctx, process.Answers(http.DefaultClient, "http://"+health+"/readyz")); err != nil {
+		return errors.Join(err, s.Controller.End())
+	}
+	s.down = append(s.down, s.Controller.Stop)
+	return nil
+}
