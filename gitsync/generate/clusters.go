@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/gitsync/generate/sandbox"
 )
 
 func (r *run) clusters(at string, g *gitopsv1.ClusterGenerator) ([]Params, error) {
@@ -57,7 +58,7 @@ func (r *run) chosen(s *gitopsv1.ParameterSelector) []Cluster {
 }
 
 func (r *run) clusterParams(c Cluster) Params {
-	set := Params{"name": c.Name, "nameNormalized": normalize(c.Name), "server": c.Server, "project": c.Project}
+	set := Params{"name": c.Name, "nameNormalized": sandbox.Normalize(c.Name), "server": c.Server, "project": c.Project}
 	metadata := map[string]any{}
 	if len(c.Labels) > 0 {
 		metadata["labels"] = anyMap(c.Labels)

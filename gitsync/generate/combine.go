@@ -57,12 +57,12 @@ func (r *run) matrix(at string, g *gitopsv1.MatrixGenerator, depth int) ([]Param
 // pairs joins one set of the first generator with each set that the second gives for it.
 func (r *run) pairs(at string, first Params, second apiextensionsv1.JSON, depth int) ([]Params, error) {
 	at += ".generators[1]"
-	r.budget.grant()
+	r.sandbox.Grant()
 	var template any
 	if err := json.Unmarshal(second.Raw, &template); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", at, err)
 	}
-	rendered, err := renderTree(r.language, template, first, at)
+	rendered, err := r.sandbox.Tree(template, first, at)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +179,7 @@ func (r *run) child(at string, raw apiextensionsv1.JSON, depth int) ([]Params, e
 		return nil, unknownGenerator(at)
 	case len(kinds) > 1:
 		return nil, fmt.Errorf("%s names %d generators; a matrix and a merge take one in each entry", at, len(kinds))
-	case depth+1 >= maxDepth && len(nested(g)) > 0:
+	case depth+1 >= maxDepth && (g.Matrix != nil || g.Merge != nil):
 		return nil, fmt.Errorf("%s.%s lies too deep; a matrix or a merge may hold another one, and that only simple generators", at, kinds[0])
 	}
 	if t := templateOf(kinds[0], g); t != nil && !isEmptyJSON(t.Raw) {

@@ -20,7 +20,7 @@ type vector struct {
 	ID, Title      string
 	ApplicationSet gitopsv1.ApplicationSet
 	Clusters       []Cluster
-	Repos          repos
+	Repos          map[string]map[string]string
 	Expected       struct {
 		Applications []gitopsv1.Application
 		Error        bool
@@ -30,7 +30,7 @@ type vector struct {
 
 func TestConformanceOfGenerators(t *testing.T) {
 	conformance.Compare(t, "gitops/appset/*.yaml", "../../docs/compatibility/generate.md", "appset/", func(t *testing.T, v vector) conformance.Case {
-		got, err := settle(t, Observation{Set: &v.ApplicationSet, Clusters: v.Clusters, Now: time.Unix(0, 0)}, v.Repos)
+		got, err := settle(t, Observation{Set: &v.ApplicationSet, Clusters: v.Clusters, Now: time.Unix(0, 0)}, world{Repos: v.Repos})
 		reason := ""
 		var failure *Error
 		if errors.As(err, &failure) {

@@ -11,6 +11,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/gitsync/generate/sandbox"
 )
 
 // maxSets is how many sets of parameters one ApplicationSet may have, at every stage.
@@ -27,7 +28,7 @@ type Result struct {
 }
 
 // Params is one set of parameters. Without Go templates its keys are flat, and only its strings are used.
-type Params = map[string]any
+type Params = sandbox.Params
 
 // errUnanswered stops a generator whose question was not answered yet; it never leaves the package.
 var errUnanswered = errors.New("a question has no answer yet")
@@ -35,8 +36,7 @@ var errUnanswered = errors.New("a question has no answer yet")
 // run is one pass of Generate.
 type run struct {
 	Observation
-	language  language
-	budget    *budget
+	sandbox   *sandbox.Sandbox
 	questions map[Question]bool
 	notes     []Note
 }
@@ -44,10 +44,12 @@ type run struct {
 // Generate renders the Applications of a set. An error is an *Error; nothing may be changed then, and nothing as long as the result holds
 // questions.
 func Generate(o Observation) (Result, error) {
-	r := &run{Observation: o, budget: newBudget(), questions: map[Question]bool{}}
+	r := &run{Observation: o, questions: map[Question]bool{}}
 	result := Result{After: requeueAfter(o.Set.Spec.Generators)}
 	var err error
-	if r.language, err = languageOf(o.Set.Spec, o.Now, r.budget); err != nil {
+	spec := o.Set.Spec
+	r.sandbox, err = sandbox.New(sandbox.Options{GoTemplate: spec.GoTemplate, GoTemplateOptions: spec.GoTemplateOptions, Now: o.Now})
+	if err != nil {
 		return result, &Error{gitopsv1.ReasonTemplateError, err}
 	}
 	bundles, err := r.bundles()

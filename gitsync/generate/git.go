@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/gitsync/generate/sandbox"
 )
 
 // maxFile is how many bytes a file of parameters may have.
@@ -176,7 +177,7 @@ func objectsIn(content []byte) ([]map[string]any, error) {
 func (r *run) fileParams(at string, g *gitopsv1.GitGenerator, file string, object map[string]any) (Params, error) {
 	set := Params{}
 	if r.Set.Spec.GoTemplate {
-		set = cloned(object).(map[string]any)
+		set = sandbox.Clone(object).(map[string]any)
 	} else {
 		flatten(set, "", object)
 	}
@@ -193,9 +194,9 @@ func (r *run) addPath(set Params, prefix, dir, file string) {
 		for i, segment := range segments {
 			list[i] = segment
 		}
-		about := map[string]any{"path": dir, "segments": list, "basename": base, "basenameNormalized": normalize(base)}
+		about := map[string]any{"path": dir, "segments": list, "basename": base, "basenameNormalized": sandbox.Normalize(base)}
 		if file != "" {
-			about["filename"], about["filenameNormalized"] = file, normalize(file)
+			about["filename"], about["filenameNormalized"] = file, sandbox.Normalize(file)
 		}
 		if prefix != "" {
 			set[prefix] = map[string]any{"path": about}
@@ -208,11 +209,11 @@ func (r *run) addPath(set Params, prefix, dir, file string) {
 	if prefix != "" {
 		key = prefix + ".path"
 	}
-	set[key], set[key+".basename"], set[key+".basenameNormalized"] = dir, base, normalize(base)
+	set[key], set[key+".basename"], set[key+".basenameNormalized"] = dir, base, sandbox.Normalize(base)
 	for i, segment := range segments {
 		set[key+"["+strconv.Itoa(i)+"]"] = segment
 	}
 	if file != "" {
-		set[key+".filename"], set[key+".filenameNormalized"] = file, normalize(file)
+		set[key+".filename"], set[key+".filenameNormalized"] = file, sandbox.Normalize(file)
 	}
 }

@@ -3,6 +3,8 @@ package generate
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"sigs.k8s.io/yaml"
 
@@ -41,26 +43,31 @@ func (r *run) list(at string, g *gitopsv1.ListGenerator) ([]Params, error) {
 // flatElement is an element for plain placeholders: texts, and a map of texts under values.
 func flatElement(element Params) (Params, error) {
 	flat := Params{}
-	for key, value := range element {
+	for _, key := range slices.Sorted(maps.Keys(element)) {
 		if key != "values" {
-			text, ok := value.(string)
-			if !ok {
-				return nil, fmt.Errorf("%s is no text; put it in quotes, or set goTemplate to true", key)
+			if err := addText(flat, key, element[key]); err != nil {
+				return nil, err
 			}
-			flat[key] = text
 			continue
 		}
-		values, ok := value.(map[string]any)
+		values, ok := element[key].(map[string]any)
 		if !ok {
 			return nil, fmt.Errorf("values is no map of texts")
 		}
-		for name, value := range values {
-			text, ok := value.(string)
-			if !ok {
-				return nil, fmt.Errorf("values.%s is no text; put it in quotes, or set goTemplate to true", name)
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			if err := addText(flat, "values."+name, values[name]); err != nil {
+				return nil, err
 			}
-			flat["values."+name] = text
 		}
 	}
 	return flat, nil
+}
+
+func addText(into Params, key string, value any) error {
+	text, ok := value.(string)
+	if !ok {
+		return fmt.Errorf("%s is no text; put it in quotes, or set goTemplate to true", key)
+	}
+	into[key] = text
+	return nil
 }

@@ -4,13 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
-	"strings"
-	"unicode"
-
-	"golang.org/x/text/unicode/norm"
 )
 
 // flatten writes the leaves of a tree under keys joined by dots, as plain placeholders name them; list items have their number as key.
@@ -42,9 +37,9 @@ func (r *run) addValues(at string, values map[string]string, params Params) erro
 	}
 	rendered := map[string]any{}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		text, err := r.language.render(values[name], params)
+		text, err := r.sandbox.Text(values[name], params, fmt.Sprintf("%s.values.%s", at, name))
 		if err != nil {
-			return fmt.Errorf("rendering %s.values.%s: %w", at, name, err)
+			return err
 		}
 		rendered[name] = text
 	}
@@ -87,63 +82,4 @@ func merged(base, over map[string]any) map[string]any {
 		all[key] = value
 	}
 	return all
-}
-
-// cloned is a deep copy of the maps and lists of a tree.
-func cloned(value any) any {
-	switch v := value.(type) {
-	case map[string]any:
-		c := make(map[string]any, len(v))
-		for key, child := range v {
-			c[key] = cloned(child)
-		}
-		return c
-	case []any:
-		c := make([]any, len(v))
-		for i, child := range v {
-			c[i] = cloned(child)
-		}
-		return c
-	}
-	return value
-}
-
-const maxDNSName = 253
-
-var (
-	outsideDNS  = regexp.MustCompile(`[^-a-z0-9.]`)
-	outsideSlug = regexp.MustCompile(`[^a-z0-9_-]+`)
-	dashes      = regexp.MustCompile(`-+`)
-)
-
-// normalize makes a text a DNS subdomain name: lower case, at most 253 characters, and a dash for what is not allowed.
-func normalize(text string) string {
-	text = outsideDNS.ReplaceAllString(strings.ToLower(text), "-")
-	if len(text) > maxDNSName {
-		text = text[:maxDNSName]
-	}
-	return strings.Trim(text, "-.")
-}
-
-const maxSlug = 50
-
-// slug makes a text words of plain letters and digits joined by dashes, of at most size bytes; whole words only if asked to.
-func slug(text string, size int, words bool) string {
-	text = strings.NewReplacer("&", " and ", "@", " at ").Replace(text)
-	plain := strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Mn, r) {
-			return -1
-		}
-		return r
-	}, norm.NFKD.String(text))
-	plain = dashes.ReplaceAllString(outsideSlug.ReplaceAllString(strings.ToLower(plain), "-"), "-")
-	plain = strings.Trim(plain, "-_")
-	if size <= 0 || len(plain) <= size {
-		return plain
-	}
-	cut := plain[:size]
-	if end := strings.LastIndex(plain[:size+1], "-"); words && end > 0 {
-		cut = plain[:end]
-	}
-	return strings.Trim(cut, "-_")
 }

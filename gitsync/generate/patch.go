@@ -13,7 +13,7 @@ import (
 // patched merges the rendered templatePatch over a rendered Application: maps are merged, null removes, lists are replaced except that
 // finalizers are added, as in a strategic merge. The project stays what the template says.
 func (r *run) patched(object map[string]any, patch string, params Params) (map[string]any, error) {
-	text, err := renderText(r.language, patch, params, "templatePatch")
+	text, err := r.sandbox.Text(patch, params, "templatePatch")
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/gitsync/generate/sandbox"
 )
 
 // plugin gives the sets that a service answers with; what was sent to it is a parameter too, as generator.input.parameters.
@@ -24,7 +25,7 @@ func (r *run) plugin(at string, g *gitopsv1.PluginGenerator) ([]Params, error) {
 	}
 	var sets []Params
 	for _, object := range answer.Parameters {
-		whole := merged(cloned(object).(map[string]any), map[string]any{"generator": map[string]any{"input": input}})
+		whole := merged(sandbox.Clone(object).(map[string]any), map[string]any{"generator": map[string]any{"input": input}})
 		set := Params{}
 		if r.Set.Spec.GoTemplate {
 			set = whole

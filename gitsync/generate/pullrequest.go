@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/gitsync/generate/sandbox"
 )
 
 func (r *run) pullRequests(at string, g *gitopsv1.PullRequestGenerator) ([]Params, error) {
@@ -43,8 +44,8 @@ func (r *run) pullRequests(at string, g *gitopsv1.PullRequestGenerator) ([]Param
 func (r *run) pullRequestParams(p PullRequest) Params {
 	set := Params{
 		"number": strconv.FormatInt(p.Number, 10), "title": p.Title, "author": p.Author,
-		"branch": p.Branch, "branch_slug": slug(p.Branch, maxSlug, false),
-		"target_branch": p.TargetBranch, "target_branch_slug": slug(p.TargetBranch, maxSlug, false),
+		"branch": p.Branch, "branch_slug": sandbox.Slug(p.Branch, sandbox.MaxSlug, false),
+		"target_branch": p.TargetBranch, "target_branch_slug": sandbox.Slug(p.TargetBranch, sandbox.MaxSlug, false),
 		"head_sha": p.HeadSHA, "head_short_sha": start(p.HeadSHA, 8), "head_short_sha_7": start(p.HeadSHA, 7),
 	}
 	if r.Set.Spec.GoTemplate {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/gitsync/generate/sandbox"
 )
 
 // repositories gives one set for each branch of each repository that passes the filters. Cheap questions come first: the branches of a
@@ -72,7 +73,7 @@ func (r *run) branches(at string, g *gitopsv1.SCMProviderGenerator, provider str
 		labels := slices.Sorted(slices.Values(repo.Labels))
 		set := Params{
 			"organization": repo.Organization, "repository": repo.Name, "repository_id": repo.ID, "url": url,
-			"branch": b.Name, "branchNormalized": normalize(b.Name),
+			"branch": b.Name, "branchNormalized": sandbox.Normalize(b.Name),
 			"sha": b.SHA, "short_sha": start(b.SHA, 8), "short_sha_7": start(b.SHA, 7), "labels": strings.Join(labels, ","),
 		}
 		if err := r.addValues(at, g.Values, set); err != nil {

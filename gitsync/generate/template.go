@@ -3,106 +3,14 @@ package generate
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	kjson "sigs.k8s.io/json"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 )
-
-// language fills a text with parameters.
-type language interface {
-	render(text string, params Params) (string, error)
-}
-
-func languageOf(spec gitopsv1.ApplicationSetSpec, now time.Time, b *budget) (language, error) {
-	if !spec.GoTemplate {
-		return placeholders{b}, nil
-	}
-	return newGoTemplates(spec.GoTemplateOptions, now, b)
-}
-
-// placeholders replaces {{key}} by the parameter of that name, if it is a text; other braces stay as they are.
-type placeholders struct{ budget *budget }
-
-func (l placeholders) render(text string, params Params) (string, error) {
-	l.budget.open()
-	var out strings.Builder
-	for {
-		before, rest, opened := strings.Cut(text, "{{")
-		inside, after, closed := strings.Cut(rest, "}}")
-		if !opened || !closed {
-			out.WriteString(text)
-			return out.String(), l.paid(&out)
-		}
-		out.WriteString(before)
-		if value, ok := params[strings.TrimSpace(inside)].(string); ok {
-			out.WriteString(value)
-		} else {
-			out.WriteString("{{" + inside + "}}")
-		}
-		if out.Len() > maxText {
-			return "", l.paid(&out)
-		}
-		text = after
-	}
-}
-
-func (l placeholders) paid(out *strings.Builder) error {
-	if out.Len() > maxText {
-		return fmt.Errorf("the text grows beyond %d bytes", maxText)
-	}
-	return l.budget.spend(out.Len())
-}
-
-// renderTree renders every text of a tree, keys of maps included. An error names the place.
-func renderTree(l language, value any, params Params, at string) (any, error) {
-	switch v := value.(type) {
-	case string:
-		return renderText(l, v, params, at)
-	case []any:
-		list := make([]any, len(v))
-		for i, item := range v {
-			var err error
-			if list[i], err = renderTree(l, item, params, fmt.Sprintf("%s[%d]", at, i)); err != nil {
-				return nil, err
-			}
-		}
-		return list, nil
-	case map[string]any:
-		object := make(map[string]any, len(v))
-		for _, key := range slices.Sorted(maps.Keys(v)) {
-			at := at + "." + key
-			name, err := renderText(l, key, params, at)
-			if err != nil {
-				return nil, err
-			}
-			if _, twice := object[name]; twice {
-				return nil, fmt.Errorf("rendering %s: the key %q is there already", at, name)
-			}
-			if object[name], err = renderTree(l, v[key], params, at); err != nil {
-				return nil, err
-			}
-		}
-		return object, nil
-	}
-	return value, nil
-}
-
-func renderText(l language, text string, params Params, at string) (string, error) {
-	if !strings.Contains(text, "{{") {
-		return text, nil
-	}
-	rendered, err := l.render(text, params)
-	if err != nil {
-		return "", fmt.Errorf("rendering %s: %w", at, err)
-	}
-	return rendered, nil
-}
 
 // applications renders the template of each bundle with each of its sets.
 func (r *run) applications(bundles []bundle) ([]gitopsv1.Application, error) {
@@ -129,8 +37,8 @@ type rendered struct {
 }
 
 func (r *run) application(template map[string]any, params Params) (gitopsv1.Application, error) {
-	r.budget.grant()
-	filled, err := renderTree(r.language, template, params, "template")
+	r.sandbox.Grant()
+	filled, err := r.sandbox.Tree(template, params, "template")
 	if err != nil {
 		return gitopsv1.Application{}, err
 	}

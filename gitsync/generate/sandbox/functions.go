@@ -1,4 +1,4 @@
-package generate
+package sandbox
 
 import (
 	"errors"
@@ -30,7 +30,7 @@ func functions(now time.Time, b *budget) template.FuncMap {
 	maps.Copy(all, deterministic(all, now))
 	maps.Copy(all, builtins)
 	maps.Copy(all, template.FuncMap{
-		"normalize": normalize, "slugify": slugify,
+		"normalize": Normalize, "slugify": slugify,
 		"toYaml": toYAML, "fromYaml": fromYAML[map[string]any], "fromYamlArray": fromYAML[[]any],
 		textFunction: text,
 	})
@@ -112,11 +112,13 @@ func deterministic(all template.FuncMap, now time.Time) template.FuncMap {
 	}
 	for _, name := range []string{"mustMerge", "mustMergeOverwrite"} {
 		plain := all[name].(func(map[string]any, ...map[string]any) (any, error))
-		merges[name] = func(into map[string]any, from ...map[string]any) (any, error) { return plain(into, clonedMaps(from)...) }
+		merges[name] = func(into map[string]any, from ...map[string]any) (any, error) {
+			return plain(into, clonedMaps(from)...)
+		}
 	}
 	maps.Copy(merges, template.FuncMap{
 		"set": func(into map[string]any, key string, value any) map[string]any {
-			into[key] = cloned(value)
+			into[key] = Clone(value)
 			return into
 		},
 		"keys": func(of ...map[string]any) []string {
@@ -177,14 +179,14 @@ func moment(value any, now time.Time) time.Time {
 func clonedMaps(all []map[string]any) []map[string]any {
 	copies := make([]map[string]any, len(all))
 	for i, m := range all {
-		copies[i] = cloned(m).(map[string]any)
+		copies[i] = Clone(m).(map[string]any)
 	}
 	return copies
 }
 
 // slugify takes a text, and before it the greatest length and whether to keep words whole.
 func slugify(args ...any) (string, error) {
-	size, words, text := maxSlug, false, ""
+	size, words, text := MaxSlug, false, ""
 	for _, arg := range args {
 		switch a := arg.(type) {
 		case int:
@@ -197,7 +199,7 @@ func slugify(args ...any) (string, error) {
 			return "", fmt.Errorf("slugify takes a length, true or false, and a text, not %T", arg)
 		}
 	}
-	return slug(text, size, words), nil
+	return Slug(text, size, words), nil
 }
 
 func toYAML(value any) (string, error) {

@@ -1,4 +1,4 @@
-package generate
+package sandbox
 
 import (
 	"fmt"
@@ -41,7 +41,7 @@ func (l *goTemplates) render(text string, params Params) (string, error) {
 		return "", err
 	}
 	if mayChange(text) {
-		params = cloned(params).(map[string]any)
+		params = Clone(params).(map[string]any)
 	}
 	l.budget.open()
 	out := &boundedText{budget: l.budget}

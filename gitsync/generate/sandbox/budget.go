@@ -1,4 +1,4 @@
-package generate
+package sandbox
 
 import (
 	"fmt"
@@ -28,9 +28,6 @@ type budget struct {
 func newBudget() *budget {
 	return &budget{total: baseSteps}
 }
-
-// grant adds the steps of one more set of parameters.
-func (b *budget) grant() { b.total += setSteps }
 
 // open starts the account of one text.
 func (b *budget) open() { b.text = textSteps }
