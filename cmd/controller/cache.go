@@ -3,7 +3,7 @@ package main
 import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -57,9 +57,9 @@ func requirement(key string, is selection.Operator, values ...string) labels.Req
 
 // slim drops what no loop reads before an object enters the cache.
 func slim(o any) (any, error) {
-	object, err := meta.Accessor(o)
-	if err != nil {
-		return o, nil // not an object, such as the note of a deletion that was missed
+	object, ok := o.(metav1.Object)
+	if !ok {
+		return o, nil // such as the note of a deletion that was missed
 	}
 	object.SetManagedFields(nil)
 	delete(object.GetAnnotations(), corev1.LastAppliedConfigAnnotation)

@@ -52,7 +52,7 @@ func newFence(cfg *rest.Config, o options) (*kube.Fence, error) {
 	if err != nil {
 		return nil, fmt.Errorf("naming this process: %w", err)
 	}
-	cfg = rest.AddUserAgent(cfg, "leader-election")
+	cfg = rest.AddUserAgent(rest.CopyConfig(cfg), "leader-election")
 	cfg.Timeout = renewDeadline / 2 // one request that hangs must not cost the lease
 	leases, err := typedcoordinationv1.NewForConfig(cfg)
 	if err != nil {

@@ -64,12 +64,15 @@ func (c *Controller) apply(ctx context.Context, s *seen, plan *strategy.Plan) er
 }
 
 func (c *Controller) route(ctx context.Context, s *seen, intent strategy.TrafficIntent) error {
-	if err := c.Router.Apply(ctx, s.Rollout, intent.Split); err != nil {
-		if !apierrors.IsConflict(err) {
-			c.tell(ctx, s.Rollout, corev1.EventTypeWarning, v1alpha1.ReasonTrafficRoutingError, err.Error())
+	err := c.Router.Apply(ctx, s.Rollout, intent.Split)
+	if err != nil {
+		if text := err.Error(); !apierrors.IsConflict(err) && text != s.memory.refusal {
+			s.memory.refusal = text
+			c.tell(ctx, s.Rollout, corev1.EventTypeWarning, v1alpha1.ReasonTrafficRoutingError, text)
 		}
 		return err
 	}
+	s.memory.refusal = ""
 	if intent.Why != nil {
 		c.tellNote(ctx, s.Rollout, *intent.Why)
 	}

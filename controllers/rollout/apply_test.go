@@ -110,7 +110,7 @@ func TestARestartEvictsOldPodsAndMindsDisruptionBudgets(t *testing.T) {
 	w := newWorld(t, append(around(), basic())...)
 	w.settle()
 	set := w.sets()[0]
-	for _, name := range []string{"a", "b"} {
+	for _, name := range []string{"a", "b", "c", "d"} {
 		pod := &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{
 				Namespace: namespace, Name: name, UID: types.UID("uid-" + name), Labels: set.Spec.Selector.MatchLabels,
@@ -194,5 +194,31 @@ func TestWhatVanishedMidUpdateDoesNotStopAnAbort(t *testing.T) {
 	w.settle()
 	if got := w.weight(); got != 0 {
 		t.Errorf("the canary still has weight %d", got)
+	}
+}
+
+func TestAStatusThatAClientSpoiledDoesNotStopTheLoop(t *testing.T) {
+	for name, patch := range map[string]string{
+		"a step that is not there": `{"status":{"currentStepIndex":99}}`,
+		"hashes of nothing":        `{"status":{"currentPodHash":"nothing"}}`, "a pause without an end": `{"status":{"pauseConditions":[{"reason":"Odd","startTime":"2026-01-01T00:00:00Z"}]}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, append(around(), canary())...)
+			w.settle()
+			w.edit(func(r *v1alpha1.Rollout) { r.Spec.Template = template("app:v2") })
+			if _, err := w.pass(); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.server.Status().Patch(w.ctx(), w.rollout(), client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+				t.Fatal(err)
+			}
+			w.settle()
+			if strings.Contains(patch, "Odd") {
+				return // a pause stays until a client ends it
+			}
+			if got := w.rollout().Status.Phase; got != v1alpha1.RolloutPhaseHealthy {
+				t.Errorf("phase %s", got)
+			}
+		})
 	}
 }

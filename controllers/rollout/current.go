@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -47,10 +48,10 @@ func (c *Controller) observeCurrent(ctx context.Context, s *seen) error {
 	return nil
 }
 
-// compose makes the run of an analysis only to learn whether it can be made.
+// compose makes the run of an analysis only to learn whether it can be made. Whether it may go on for ever is judged by whoever asks.
 func (s *seen) compose(a v1alpha1.RolloutAnalysis) (*v1alpha1.AnalysisRun, error) {
 	return analysis.ForRollout(s.Rollout, a, s.Library, analysis.RunAt{
-		Hash: s.Current, StableHash: s.Rollout.Status.StableRS, InstanceID: s.InstanceID,
+		Hash: s.Current, StableHash: s.Rollout.Status.StableRS, Type: analysis.TypeBackground, InstanceID: s.InstanceID,
 	})
 }
 
@@ -102,11 +103,7 @@ func (c *Controller) equalSet(ctx context.Context, s *seen) (*unstructured.Unstr
 		return nil, err
 	}
 	var defaulted map[string]any
-	for _, v := range s.Revisions { // the newest first
-		set := find(list.Items, v.Name)
-		if set == nil || v.Deleting || v.Hash == "" {
-			continue
-		}
+	for _, set := range candidates(s, list.Items) {
 		stored, err := bareTemplate(set)
 		if err != nil {
 			return nil, err
@@ -126,13 +123,16 @@ func (c *Controller) equalSet(ctx context.Context, s *seen) (*unstructured.Unstr
 	return nil, nil
 }
 
-func find(sets []unstructured.Unstructured, name string) *unstructured.Unstructured {
-	for i := range sets {
-		if sets[i].GetName() == name {
-			return &sets[i]
+// candidates are the ReplicaSets of the Rollout that may be taken over, the newest revision first.
+func candidates(s *seen, sets []unstructured.Unstructured) []*unstructured.Unstructured {
+	var found []*unstructured.Unstructured
+	for _, v := range s.Revisions {
+		i := slices.IndexFunc(sets, func(u unstructured.Unstructured) bool { return u.GetName() == v.Name })
+		if i >= 0 && !v.Deleting && v.Hash != "" {
+			found = append(found, &sets[i])
 		}
 	}
-	return nil
+	return found
 }
 
 // defaultedTemplate asks the API server what our template would look like once stored; nil if it would not store it.

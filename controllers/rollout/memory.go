@@ -19,8 +19,8 @@ type memory struct {
 	// countsWritten is when the last such status was written.
 	countsSince, countsWritten time.Time
 	countsWait                 time.Duration
-	// trouble is the routing error that was told last.
-	trouble string
+	// trouble and refusal are the errors of reading and of writing the routes that were told last, so that each is told once.
+	trouble, refusal string
 }
 
 // A status that differs in nothing but counts waits for more of them: at first for firstWait, and twice as long after each one that was
@@ -28,7 +28,7 @@ type memory struct {
 // but the clock; only a minute without such a write begins anew.
 const (
 	firstWait = time.Second
-	lastWait  = 16 * time.Second
+	lastWait  = 8 * time.Second
 )
 
 // holdBack says how long a status has to wait; counting tells that it differs in nothing but counts.

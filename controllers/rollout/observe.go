@@ -131,16 +131,24 @@ func owned(r *v1alpha1.Rollout) []client.ListOption {
 
 func (c *Controller) observeServices(ctx context.Context, s *seen) error {
 	s.services = map[string]*corev1.Service{}
-	canary := s.Rollout.Spec.Strategy.Canary
-	if canary == nil {
-		return nil
-	}
+	stable, canary := servicesNamed(s.Rollout)
 	var err error
-	if s.Stable, err = c.observeService(ctx, s, canary.StableService); err != nil {
+	if s.Stable, err = c.observeService(ctx, s, stable); err != nil {
 		return err
 	}
-	s.Canary, err = c.observeService(ctx, s, canary.CanaryService)
+	s.Canary, err = c.observeService(ctx, s, canary)
 	return err
+}
+
+// servicesNamed gives the Services of the stable and of the new revision; with blue-green these are called active and preview.
+func servicesNamed(r *v1alpha1.Rollout) (stable, canary string) {
+	switch s := r.Spec.Strategy; {
+	case s.Canary != nil:
+		return s.Canary.StableService, s.Canary.CanaryService
+	case s.BlueGreen != nil:
+		return s.BlueGreen.ActiveService, s.BlueGreen.PreviewService
+	}
+	return "", ""
 }
 
 func (c *Controller) observeService(ctx context.Context, s *seen, name string) (strategy.Service, error) {
@@ -178,9 +186,7 @@ func (c *Controller) observeTraffic(ctx context.Context, s *seen) {
 		s.again = routesRetry
 	}
 	if err == nil {
-		s.Traffic, err = c.Router.Observe(ctx, s.Rollout, trafficrouting.Split{
-			Stable: trafficrouting.Share{Service: s.Stable.Name}, Canary: trafficrouting.Share{Service: s.Canary.Name},
-		})
+		s.Traffic, err = c.Router.Observe(ctx, s.Rollout, strategy.Split(s.Rollout))
 	}
 	if err == nil {
 		return

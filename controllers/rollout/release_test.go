@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -8,10 +9,17 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/kube"
+	"github.com/sluice-delivery/sluice/trafficrouting"
+	"github.com/sluice-delivery/sluice/trafficrouting/gatewayapi"
 )
 
 // outcome is what must be the same however a release went.
@@ -196,5 +204,71 @@ func TestAReplicaSetIsMadeAsTheWireContractSays(t *testing.T) {
 	}
 	if owner := set.OwnerReferences; len(owner) != 1 || owner[0].Kind != "Rollout" || !*owner[0].Controller || !*owner[0].BlockOwnerDeletion {
 		t.Errorf("owner: %+v", owner)
+	}
+}
+
+// lagging reads from a copy of the server that is as old as the world lets it be, as a cache does.
+type lagging struct {
+	client.Client
+	copied client.Client
+}
+
+func (l *lagging) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	return l.copied.Get(ctx, key, o, opts...)
+}
+
+func (l *lagging) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	return l.copied.List(ctx, list, opts...)
+}
+
+// copied makes a client of all that the server holds now.
+func (w *world) copied() client.Client {
+	w.t.Helper()
+	var all []client.Object
+	for _, list := range []client.ObjectList{&v1alpha1.RolloutList{}, &appsv1.ReplicaSetList{}, &corev1.ServiceList{}, &gatewayv1.HTTPRouteList{}} {
+		if err := w.server.List(w.ctx(), list); err != nil {
+			w.t.Fatal(err)
+		}
+		items, err := meta.ExtractList(list)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, item := range items {
+			all = append(all, item.(client.Object))
+		}
+	}
+	return newWorld(w.t, all...).server
+}
+
+func TestNoStepIsTakenTwiceWhenTheCacheLags(t *testing.T) {
+	for name, lag := range map[string]int{"for 2 passes": 2, "for 3 passes": 3, "for 7 passes": 7} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, append(around(), canary())...)
+			cache := &lagging{Client: w.server, copied: w.copied()}
+			recent := kube.NewRecent(cache)
+			w.loop.Client, w.loop.Router = recent, trafficrouting.Routers{gatewayapi.Router{Client: recent}}
+			passes := 0
+			w.before = func() {
+				if passes++; passes%lag == 0 {
+					cache.copied = w.copied()
+				}
+			}
+			w.patient = 3 * lag
+			w.release()
+			if diff := cmp.Diff(released, w.outcome()); diff != "" {
+				t.Error(diff)
+			}
+			if n := len(w.sets()); n != 2 {
+				t.Errorf("there are %d ReplicaSets", n)
+			}
+			told := w.told()
+			slices.Sort(told)
+			for i := 1; i < len(told); i++ {
+				if told[i] == told[i-1] {
+					t.Errorf("done or told twice: %s", told[i])
+				}
+			}
+		})
 	}
 }

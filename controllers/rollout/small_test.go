@@ -81,7 +81,7 @@ func TestCountsWaitLongerTheMoreOfThemWereWritten(t *testing.T) {
 		}
 		m.wrote(true, now)
 	}
-	want := []time.Duration{1 * time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 16 * time.Second}
+	want := []time.Duration{1 * time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 8 * time.Second, 8 * time.Second}
 	if diff := cmp.Diff(want, waits); diff != "" {
 		t.Error(diff)
 	}

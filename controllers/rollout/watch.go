@@ -140,11 +140,11 @@ func usesTemplates(o client.Object) []string {
 
 func servicesOf(o client.Object) []string {
 	r, ok := o.(*v1alpha1.Rollout)
-	if !ok || r.Spec.Strategy.Canary == nil {
+	if !ok {
 		return nil
 	}
-	canary := r.Spec.Strategy.Canary
-	return []string{r.Namespace + "/" + canary.StableService, r.Namespace + "/" + canary.CanaryService}
+	stable, canary := servicesNamed(r)
+	return []string{r.Namespace + "/" + stable, r.Namespace + "/" + canary}
 }
 
 // RouteKinds tells which objects a router reads.

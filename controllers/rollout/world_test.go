@@ -56,13 +56,17 @@ type world struct {
 	fault  fault
 	// after is called after each write that took effect.
 	after func()
+	// before is called before each pass.
+	before func()
+	// patient is how many passes without a change count as rest; 3 if 0.
+	patient int
 }
 
 func newWorld(t *testing.T, objects ...client.Object) *world {
 	t.Helper()
 	scheme := newScheme(t)
-	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{gatewayv1.SchemeGroupVersion})
-	mapper.Add(gatewayv1.SchemeGroupVersion.WithKind("HTTPRoute"), meta.RESTScopeNamespace)
+	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{schema.GroupVersion(gatewayv1.GroupVersion)})
+	mapper.Add(schema.GroupVersion(gatewayv1.GroupVersion).WithKind("HTTPRoute"), meta.RESTScopeNamespace)
 	for _, gvk := range []string{"Rollout", "AnalysisRun", "AnalysisTemplate"} {
 		mapper.Add(v1alpha1.GroupVersion.WithKind(gvk), meta.RESTScopeNamespace)
 	}
@@ -86,9 +90,9 @@ func newScheme(t *testing.T) *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	scheme.AddKnownTypes(appsv1.SchemeGroupVersion, &appsv1.ReplicaSet{}, &appsv1.ReplicaSetList{})
 	scheme.AddKnownTypes(corev1.SchemeGroupVersion, &corev1.Service{}, &corev1.ServiceList{}, &corev1.Pod{}, &corev1.PodList{})
-	scheme.AddKnownTypes(gatewayv1.SchemeGroupVersion, &gatewayv1.HTTPRoute{}, &gatewayv1.HTTPRouteList{})
+	scheme.AddKnownTypes(schema.GroupVersion(gatewayv1.GroupVersion), &gatewayv1.HTTPRoute{}, &gatewayv1.HTTPRouteList{})
 	scheme.AddKnownTypes(policyv1.SchemeGroupVersion, &policyv1.Eviction{})
-	for _, version := range []schema.GroupVersion{appsv1.SchemeGroupVersion, corev1.SchemeGroupVersion, gatewayv1.SchemeGroupVersion, policyv1.SchemeGroupVersion} {
+	for _, version := range []schema.GroupVersion{appsv1.SchemeGroupVersion, corev1.SchemeGroupVersion, schema.GroupVersion(gatewayv1.GroupVersion), policyv1.SchemeGroupVersion} {
 		metav1.AddToGroupVersion(scheme, version)
 	}
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
@@ -170,7 +174,10 @@ func (w *world) pass() (ctrl.Result, error) {
 func (w *world) settle() {
 	w.t.Helper()
 	quiet := 0
-	for range 300 {
+	for range 1000 {
+		if w.before != nil {
+			w.before()
+		}
 		before := len(w.writes)
 		next, err := w.pass()
 		moved := w.playPods()
@@ -185,7 +192,7 @@ func (w *world) settle() {
 			w.at = w.at.Add(next.RequeueAfter)
 			quiet = 0
 		default:
-			if quiet++; quiet == 3 {
+			if quiet++; quiet == max(3, w.patient) {
 				return
 			}
 		}

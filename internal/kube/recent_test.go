@@ -91,9 +91,9 @@ func (g *rig) sizes(t *testing.T, opts ...client.ListOption) map[string]int32 {
 	return sizes
 }
 
-func (g *rig) resize(t *testing.T, name string, size string) {
+func (g *rig) resizeTo5(t *testing.T, name string) {
 	t.Helper()
-	patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"replicas":`+size+`}}`))
+	patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"replicas":5}}`))
 	if err := g.Patch(t.Context(), replicaSet(name), patch); err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func (g *rig) resize(t *testing.T, name string, size string) {
 
 func TestAReadSeesAPatchBeforeTheCacheDoes(t *testing.T) {
 	g := newRig(t, replicaSet("web-1"), replicaSet("web-2"))
-	g.resize(t, "web-1", "5")
+	g.resizeTo5(t, "web-1")
 	if diff := cmp.Diff(map[string]int32{"web-1": 5, "web-2": 1}, g.sizes(t)); diff != "" {
 		t.Error("list:", diff)
 	}
@@ -113,7 +113,7 @@ func TestAReadSeesAPatchBeforeTheCacheDoes(t *testing.T) {
 
 func TestAReadSeesTheCacheOnceItIsNewer(t *testing.T) {
 	g := newRig(t, replicaSet("web-1"))
-	g.resize(t, "web-1", "5")
+	g.resizeTo5(t, "web-1")
 	other := replicaSet("web-1")
 	if err := g.server.Patch(t.Context(), other, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"replicas":7}}`))); err != nil {
 		t.Fatal(err)
@@ -192,9 +192,9 @@ func TestAStatusIsSeenBeforeTheCacheShowsIt(t *testing.T) {
 
 func TestOldWritesAreForgottenEvenIfNobodyReads(t *testing.T) {
 	g := newRig(t, replicaSet("web-1"), replicaSet("web-2"))
-	g.resize(t, "web-1", "5")
+	g.resizeTo5(t, "web-1")
 	g.at = g.at.Add(keptFor + 1)
-	g.resize(t, "web-2", "5")
+	g.resizeTo5(t, "web-2")
 	kind := appsv1.SchemeGroupVersion.WithKind("ReplicaSet").GroupKind()
 	if diff := cmp.Diff([]types.NamespacedName{{Namespace: "shop", Name: "web-2"}}, g.pending(kind)); diff != "" {
 		t.Error(diff)
