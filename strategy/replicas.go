@@ -122,6 +122,9 @@ func planReplicas(o *Observation, p *position, plan *Plan) {
 	}
 	if p.current == nil {
 		if o.Invalid == "" {
+			if p.status.Abort {
+				want.New = 0
+			}
 			planCreate(o, p, plan, want.New)
 		}
 		moved = true
@@ -257,8 +260,12 @@ func (o *Observation) otherRouted(p *position, r *Revision, kept *int32, budget 
 	if r.Spec == 0 {
 		return 0, ""
 	}
-	if o.referenced(r) || budget <= 0 || o.TrafficError != "" || o.unconfirmed() {
+	if o.referenced(r) || o.TrafficError != "" || o.unconfirmed() {
 		return r.Spec, dateOf(r)
+	}
+	if budget <= 0 {
+		// The available pods may still be needed; the others never helped anybody.
+		return min(r.Spec, r.Available), dateOf(r)
 	}
 	if !p.done() && r.Deadline == nil {
 		return 0, ""
@@ -299,7 +306,7 @@ func (o *Observation) carriesWeight(p *position, r *Revision) bool {
 	return o.needed(p, r) > 0
 }
 
-// needed is how many pods of a revision the routes, as they were seen, can demand: below it no revision shrinks.
+// needed is how many pods of a revision the routes can demand, as they were seen or as this plan leaves them: below it no revision shrinks.
 // A fixed canary scale is the user's own word on what is enough.
 func (o *Observation) needed(p *position, r *Revision) int32 {
 	if !o.referenced(r) {
@@ -319,7 +326,11 @@ func (o *Observation) needed(p *position, r *Revision) int32 {
 		return r.Spec
 	}
 	full := v1alpha1.MaxTrafficWeight(o.Rollout)
-	canary, stable := shareUp(p.replicas, o.Traffic.Highest, full), shareUp(p.replicas, full-o.Traffic.Lowest, full)
+	lowest, highest := o.Traffic.Lowest, o.Traffic.Highest
+	if p.intended != nil {
+		lowest, highest = min(lowest, *p.intended), max(highest, *p.intended)
+	}
+	canary, stable := shareUp(p.replicas, highest, full), shareUp(p.replicas, full-lowest, full)
 	if s := fixedScale(o, p); s != nil && r.Hash == p.status.CurrentPodHash {
 		weight, fixed := scaleWeight(o, p)
 		canary = min(canary, max(1, ptr.Deref(fixed, shareUp(p.replicas, weight, full))))
