@@ -2,6 +2,7 @@ package main
 
 import (
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -21,8 +22,9 @@ func cacheOptions(o options) cache.Options {
 		ByObject: map[client.Object]cache.ByObject{
 			&v1alpha1.Rollout{}:     {Label: served(o.instanceID)},
 			&v1alpha1.AnalysisRun{}: {Label: served(o.instanceID)},
-			&appsv1.ReplicaSet{}:    {Label: withHash(), Transform: slim},
+			&appsv1.ReplicaSet{}:    {Label: labels.NewSelector().Add(requirement(v1alpha1.LabelPodTemplateHash, selection.Exists)), Transform: slim},
 			&corev1.Service{}:       {Transform: slim},
+			&batchv1.Job{}:          {Label: labels.NewSelector().Add(requirement(v1alpha1.LabelAnalysisRunUID, selection.Exists))},
 		},
 	}
 	if len(o.namespaces) > 0 {
@@ -40,10 +42,6 @@ func served(instanceID string) labels.Selector {
 		return labels.NewSelector().Add(requirement(v1alpha1.LabelInstanceID, selection.DoesNotExist))
 	}
 	return labels.NewSelector().Add(requirement(v1alpha1.LabelInstanceID, selection.Equals, instanceID))
-}
-
-func withHash() labels.Selector {
-	return labels.NewSelector().Add(requirement(v1alpha1.LabelPodTemplateHash, selection.Exists))
 }
 
 // requirement panics on a bad key or value, which are constants or were checked with the options.

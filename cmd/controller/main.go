@@ -15,7 +15,7 @@ import (
 )
 
 func main() {
-	o, err := parse(os.Args[1:], os.Getenv, os.Stderr)
+	o, err := parse(os.Args[1:], os.Stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return

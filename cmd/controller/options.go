@@ -12,9 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// environmentPrometheus is the address of Prometheus for metrics that name none, as the wire contract has it.
-const environmentPrometheus = "ARGO_ROLLOUTS_PROMETHEUS_ADDRESS"
-
 // mostRequests is a rate that no API server answers.
 const mostRequests = 1_000_000
 
@@ -33,14 +30,12 @@ type options struct {
 	concurrency             int
 	logLevel                slog.Level
 	logFormat               string
-	// prometheus is the address of Prometheus for metrics that name none.
-	prometheus string
-	version    bool
+	version                 bool
 }
 
-// parse reads the command line and the environment; help and complaints go to out.
-func parse(args []string, environment func(string) string, out io.Writer) (options, error) {
-	o := options{logLevel: slog.LevelInfo, prometheus: environment(environmentPrometheus)}
+// parse reads the command line; help and complaints go to out.
+func parse(args []string, out io.Writer) (options, error) {
+	o := options{logLevel: slog.LevelInfo}
 	f := flag.NewFlagSet("sluice-controller", flag.ContinueOnError)
 	f.SetOutput(out)
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig `file`; without it $KUBECONFIG, then the service account of the pod")

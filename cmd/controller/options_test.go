@@ -21,9 +21,8 @@ func defaults() options {
 
 func TestEveryOptionIsRead(t *testing.T) {
 	for name, test := range map[string]struct {
-		args        []string
-		environment string
-		change      func(*options)
+		args   []string
+		change func(*options)
 	}{
 		"none":                 {change: func(*options) {}},
 		"kubeconfig":           {args: []string{"--kubeconfig=a/b"}, change: func(o *options) { o.kubeconfig = "a/b" }},
@@ -40,16 +39,9 @@ func TestEveryOptionIsRead(t *testing.T) {
 		"concurrency":          {args: []string{"--concurrency=3"}, change: func(o *options) { o.concurrency = 3 }},
 		"log":                  {args: []string{"--log-level=debug", "--log-format=text"}, change: func(o *options) { o.logLevel, o.logFormat = slog.LevelDebug, "text" }},
 		"version":              {args: []string{"--version"}, change: func(o *options) { o.version = true }},
-		"prometheus":           {environment: "http://prometheus:9090", change: func(o *options) { o.prometheus = "http://prometheus:9090" }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			environment := func(key string) string {
-				if key != "ARGO_ROLLOUTS_PROMETHEUS_ADDRESS" {
-					t.Errorf("asks for %s", key)
-				}
-				return test.environment
-			}
-			got, err := parse(test.args, environment, io.Discard)
+			got, err := parse(test.args, io.Discard)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -80,7 +72,7 @@ func TestAnOptionThatCannotWorkIsRefusedByName(t *testing.T) {
 		"stray":                      "stray",
 	} {
 		t.Run(arg, func(t *testing.T) {
-			_, err := parse([]string{arg}, func(string) string { return "" }, io.Discard)
+			_, err := parse([]string{arg}, io.Discard)
 			if err == nil || !strings.Contains(err.Error(), word) {
 				t.Errorf("error %v does not speak of %s", err, word)
 			}
@@ -90,7 +82,7 @@ func TestAnOptionThatCannotWorkIsRefusedByName(t *testing.T) {
 
 func TestHelpNamesEveryOption(t *testing.T) {
 	var text strings.Builder
-	_, err := parse([]string{"--help"}, func(string) string { return "" }, &text)
+	_, err := parse([]string{"--help"}, &text)
 	if !errors.Is(err, flag.ErrHelp) {
 		t.Fatal(err)
 	}
