@@ -12,6 +12,8 @@ func bound(node any) {
 	case map[string]any:
 		if n["format"] == "date-time" {
 			n["pattern"] = momentPattern
+			// The API server takes lists for texts with a format; no list has at least one item and at most none.
+			n["minItems"], n["maxItems"] = 1, 0
 		}
 		if n["x-kubernetes-int-or-string"] == true {
 			n["minimum"], n["maximum"] = math.MinInt32, math.MaxInt32

@@ -15,7 +15,7 @@ func TestBoundReachesEverySchema(t *testing.T) {
 	}}
 	bound(tree)
 	want := map[string]any{"items": []any{
-		map[string]any{"format": "date-time", "pattern": momentPattern},
+		map[string]any{"format": "date-time", "pattern": momentPattern, "minItems": 1, "maxItems": 0},
 		map[string]any{"properties": map[string]any{
 			"n": map[string]any{"x-kubernetes-int-or-string": true, "minimum": math.MinInt32, "maximum": math.MaxInt32},
 			"s": map[string]any{"type": "string"}}},

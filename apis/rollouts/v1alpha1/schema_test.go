@@ -120,6 +120,8 @@ func TestWhatTheSchemaAdmitsCanBeDecoded(t *testing.T) {
 		{"rollouts", `spec: {restartAt: 2020-01-01t00:00:00z}`},
 		{"rollouts", `spec: {restartAt: "2020-01-01T00:00:00+25:00"}`},
 		{"rollouts", `spec: {restartAt: ""}`},
+		{"rollouts", `spec: {restartAt: []}`},
+		{"rollouts", `spec: {restartAt: [1]}`},
 		{"rollouts", `spec: {template: []}`},
 		{"rollouts", `spec: {template: {spec: {containers: 1}}}`},
 		{"rollouts", `spec: {strategy: {canary: {maxSurge: 99999999999}}}`},
