@@ -46,27 +46,25 @@ func globPiece(glob string) (n int, expression string, err error) {
 		}
 		return 2, regexp.QuoteMeta(glob[1:2]), nil
 	case '[':
-		end := strings.IndexByte(glob[1:], ']')
-		if end == 0 || end == 1 && (glob[1] == '!' || glob[1] == '^') {
-			// A bracket that comes first stands for itself.
-			next := strings.IndexByte(glob[end+2:], ']')
-			if next >= 0 {
-				end += next + 1
-			} else {
-				end = -1
-			}
-		}
-		if end < 0 {
-			return 0, "", fmt.Errorf("a bracket is not closed")
-		}
-		class := glob[1 : end+1]
-		negate := ""
-		if class[0] == '!' || class[0] == '^' {
-			negate, class = "^", class[1:]
-		}
-		return end + 2, "[" + negate + strings.NewReplacer(`[`, `\[`, `]`, `\]`, `^`, `\^`).Replace(class) + "]", nil
+		return globClass(glob)
 	}
 	return 1, regexp.QuoteMeta(glob[:1]), nil
+}
+
+// globClass translates a class such as [a-c] or [!x]; a bracket that comes first in it stands for itself.
+func globClass(glob string) (n int, expression string, err error) {
+	class, negate := glob[1:], ""
+	if strings.HasPrefix(class, "!") || strings.HasPrefix(class, "^") {
+		class, negate = class[1:], "^"
+	}
+	first := min(1, len(class))
+	end := strings.IndexByte(class[first:], ']')
+	if end < 0 {
+		return 0, "", fmt.Errorf("a bracket is not closed")
+	}
+	end += first
+	n = 1 + len(negate) + end + 1
+	return n, "[" + negate + strings.NewReplacer(`[`, `\[`, `]`, `\]`, `^`, `\^`).Replace(class[:end]) + "]", nil
 }
 
 func (g glob) matches(file string) bool {

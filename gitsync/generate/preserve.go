@@ -157,18 +157,11 @@ func (s State) ignoredPaths(rule gitopsv1.IgnoreApplicationDifference, live, wan
 	return slices.CompactFunc(paths, func(a, b []any) bool { return comparePaths(a, b) == 0 }), nil
 }
 
-// comparePaths orders paths step by step: indices by number, keys by text, indices before keys.
+// comparePaths orders paths step by step: indices by number, keys by text.
 func comparePaths(a, b []any) int {
 	return slices.CompareFunc(a, b, func(x, y any) int {
-		i, isIndex := x.(int)
-		j, alsoIndex := y.(int)
-		switch {
-		case isIndex && alsoIndex:
+		if i, j := place(x), place(y); i >= 0 && j >= 0 {
 			return i - j
-		case isIndex:
-			return -1
-		case alsoIndex:
-			return 1
 		}
 		return strings.Compare(fmt.Sprint(x), fmt.Sprint(y))
 	})
@@ -225,10 +218,21 @@ func child(of any, step any) (any, bool) {
 }
 
 func index(step any, length int) (int, bool) {
-	i, ok := step.(int)
-	if text, isText := step.(string); isText {
-		n, err := strconv.Atoi(text)
-		i, ok = n, err == nil
+	i := place(step)
+	return i, i >= 0 && i < length
+}
+
+// place is the number of a step; -1 if it is none. Steps come as numbers from jq and as texts from pointers.
+func place(step any) int {
+	switch s := step.(type) {
+	case int:
+		return s
+	case float64:
+		return int(s)
+	case string:
+		if n, err := strconv.Atoi(s); err == nil && n >= 0 {
+			return n
+		}
 	}
-	return i, ok && i >= 0 && i < length
+	return -1
 }

@@ -47,23 +47,23 @@ func matches(s *gitopsv1.ParameterSelector, texts map[string]string) bool {
 		}
 	}
 	for _, e := range s.MatchExpressions {
-		got, ok := texts[e.Key]
-		holds := false
-		switch e.Operator {
-		case metav1.LabelSelectorOpIn:
-			holds = ok && slices.Contains(e.Values, got)
-		case metav1.LabelSelectorOpNotIn:
-			holds = !ok || !slices.Contains(e.Values, got)
-		case metav1.LabelSelectorOpExists:
-			holds = ok
-		case metav1.LabelSelectorOpDoesNotExist:
-			holds = !ok
-		}
-		if !holds {
+		if got, ok := texts[e.Key]; !holds(e, got, ok) {
 			return false
 		}
 	}
 	return true
+}
+
+func holds(e metav1.LabelSelectorRequirement, got string, ok bool) bool {
+	switch e.Operator {
+	case metav1.LabelSelectorOpIn:
+		return ok && slices.Contains(e.Values, got)
+	case metav1.LabelSelectorOpNotIn:
+		return !ok || !slices.Contains(e.Values, got)
+	case metav1.LabelSelectorOpExists:
+		return ok
+	}
+	return !ok
 }
 
 // selected keeps the sets that a selector over parameters lets through.
