@@ -62,10 +62,15 @@ func (r *run) pairs(at string, first Params, second apiextensionsv1.JSON, depth 
 	if err := json.Unmarshal(second.Raw, &template); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", at, err)
 	}
-	rendered, err := r.sandbox.Tree(template, first, at)
+	outer := r.outer
+	defer func() { r.outer = outer }()
+	r.outer = merged(first, outer)
+	putBack := setValuesAside(template)
+	rendered, err := r.sandbox.Tree(template, r.outer, at)
 	if err != nil {
 		return nil, err
 	}
+	putBack(rendered)
 	raw, err := json.Marshal(rendered)
 	if err != nil {
 		return nil, fmt.Errorf("rendering %s: %w", at, err)
@@ -83,6 +88,35 @@ func (r *run) pairs(at string, first Params, second apiextensionsv1.JSON, depth 
 		all = append(all, pair)
 	}
 	return all, nil
+}
+
+// setValuesAside takes the values out of a generator and of those inside it, and returns a function that puts them into a copy. They are
+// rendered once, by the generator itself: rendered before, a parameter that holds braces would be taken for a template.
+func setValuesAside(generator any) (putBack func(rendered any)) {
+	kinds, _ := generator.(map[string]any)
+	var all []func(any)
+	for kind, part := range kinds {
+		fields, ok := part.(map[string]any)
+		if !ok {
+			continue
+		}
+		if values, ok := fields["values"]; ok {
+			delete(fields, "values")
+			all = append(all, func(rendered any) { rendered.(map[string]any)[kind].(map[string]any)["values"] = values })
+		}
+		inside, _ := fields["generators"].([]any)
+		for i, g := range inside {
+			deeper := setValuesAside(g)
+			all = append(all, func(rendered any) {
+				deeper(rendered.(map[string]any)[kind].(map[string]any)["generators"].([]any)[i])
+			})
+		}
+	}
+	return func(rendered any) {
+		for _, put := range all {
+			put(rendered)
+		}
+	}
 }
 
 // merge gives the sets of the first generator, with what the later ones say about the same mergeKeys.

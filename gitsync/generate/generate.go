@@ -36,7 +36,9 @@ var errUnanswered = errors.New("a question has no answer yet")
 // run is one pass of Generate.
 type run struct {
 	Observation
-	sandbox   *sandbox.Sandbox
+	sandbox *sandbox.Sandbox
+	// outer is the set of the first generator of each matrix around the one that is being asked.
+	outer     Params
 	questions map[Question]bool
 	notes     []Note
 }

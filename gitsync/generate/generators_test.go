@@ -164,6 +164,27 @@ func TestProviderQuestionsNameTheProviderOnly(t *testing.T) {
 	}
 }
 
+func TestAParameterIsNeverTakenForATemplate(t *testing.T) {
+	for _, c := range []struct{ name, generators, want string }{
+		{"in the template", `[{list: {elements: [{title: "{{.name}}{{.server}}"}]}}]`, "{{.name}}{{.server}}"},
+		{"in the values of the second generator of a matrix", `[{matrix: {generators: [{list: {elements: [{raw: "{{.server}}"}]}}, {clusters: {values: {a: "{{.raw}} on {{.name}}"}}}]}}]`, "{{.server}} on in-cluster"},
+		{"in a matrix inside a matrix", `[{matrix: {generators: [{list: {elements: [{raw: "{{.server}}"}]}}, {matrix: {generators: [{list: {elements: [{deep: d}]}}, {clusters: {values: {a: "{{.raw}} {{.deep}} {{.name}}"}}}]}}]}}]`, "{{.server}} d in-cluster"},
+		{"in a second list", `[{matrix: {generators: [{list: {elements: [{raw: "{{.server}}"}]}}, {list: {elements: [{title: "{{.raw}}"}]}}]}}]`, "{{.server}}"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			set := setOf(t, c.generators, true)
+			set.Spec.Template.Metadata.Name = "{{ .title | default (.values | default dict).a }}"
+			got, err := settle(t, Observation{Set: set}, world{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]string{c.want}, names(got.Applications)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 func TestTooManySetsAreRefused(t *testing.T) {
 	var elements []string
 	for i := range 200 {

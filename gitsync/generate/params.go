@@ -30,14 +30,19 @@ func flatten(into Params, prefix string, value any) {
 	}
 }
 
-// addValues renders the values of a generator with the parameters that it has found and adds them, as values.
+// addValues renders the values of a generator with the parameters that it has found, and those of the first generator of a matrix around
+// it, and adds them, as values.
 func (r *run) addValues(at string, values map[string]string, params Params) error {
 	if len(values) == 0 {
 		return nil
 	}
+	seen := params
+	if len(r.outer) > 0 {
+		seen = merged(params, r.outer)
+	}
 	rendered := map[string]any{}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		text, err := r.sandbox.Text(values[name], params, fmt.Sprintf("%s.values.%s", at, name))
+		text, err := r.sandbox.Text(values[name], seen, fmt.Sprintf("%s.values.%s", at, name))
 		if err != nil {
 			return err
 		}
