@@ -44,7 +44,7 @@ func (p *play) judged(version string, want v1alpha1.AnalysisPhase, text string, 
 
 func (p *play) nothingLost(version string, start time.Time) {
 	all := p.load.Between(start, time.Time{})
-	p.claim(version, "costs no request", all.Lost == 0, "%d of %d lost %s", all.Lost, all.Sent, listed(all.Errs))
+	p.claim(version, "loses no request", all.Lost == 0, "%d of %d lost %s", all.Lost, all.Sent, listed(all.Errs))
 }
 
 func listed(errs map[string]int) string {

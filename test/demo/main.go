@@ -90,7 +90,7 @@ func (p *play) perform(ctx context.Context, unattended bool, out *os.File) error
 func (p *play) tryOut() []string {
 	bin := filepath.Join(p.stage.Dir, "bin")
 	command := func(text, about string) string {
-		return fmt.Sprintf("   %s%-56s%s %s%s", cyan, text, plain, dim, about)
+		return fmt.Sprintf("   %s%-59s%s %s%s", cyan, text, plain, dim, about)
 	}
 	return []string{
 		"", bold + " Try it in another terminal" + plain,

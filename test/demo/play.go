@@ -26,10 +26,12 @@ const (
 // patience bounds each wait; on a busy machine everything takes its time.
 const patience = 45 * time.Second
 
-// Times around a change of the route: what a request needs that is under way, and how long is looked at afterwards.
+// Times around a change of the route.
 const (
-	margin = 300 * time.Millisecond
-	after  = 2 * time.Second
+	margin = 300 * time.Millisecond // what a request needs that is under way
+	after  = 3 * time.Second        // how long is looked at what came of it
+	// settling covers the end of the old pods, and the time in which Prometheus, having had new targets, is slow to take up more.
+	settling = 9 * time.Second
 )
 
 // play is three releases, and what was seen of them.
@@ -63,7 +65,7 @@ const (
 func newPlay(s *stage.Stage, h *history) *play {
 	return &play{history: h, stage: s, deliver: byApply(s), scenes: []scene{
 		{version: "v1", about: "serves"},
-		{version: "v2", about: "is good: 10 % of the requests, then Prometheus is asked, then 50 %, then all"},
+		{version: "v2", about: "is good: 10 % of the requests, Prometheus is asked, then 50 %, then all"},
 		{version: "v3-bad", about: "fails half of its requests: 10 %, Prometheus is asked, and back"},
 	}}
 }
@@ -111,7 +113,7 @@ func (p *play) first(ctx context.Context, version string) (string, error) {
 	if err := p.startLoad(ctx); err != nil {
 		return "", err
 	}
-	served, err := p.observe(ctx, start)
+	served, err := p.observe(ctx, start, settling)
 	p.claim(version, "serves every request", served.Share(version) == 1, "%.1f %% of %d", 100*served.Share(version), served.Sent)
 	p.nothingLost(version, start)
 	return fmt.Sprintf("serves every request, %.1f s after it was applied", took.Seconds()), err
@@ -140,11 +142,11 @@ func (p *play) promotion(ctx context.Context, version string) (string, error) {
 	}
 	took := time.Since(start)
 	p.judged(version, v1alpha1.AnalysisPhaseSuccessful, "goes on only after a positive verdict", start, func(canary int32) bool { return canary > 10 })
-	served, err := p.observe(ctx, time.Now())
+	served, err := p.observe(ctx, time.Now(), settling)
 	p.claim(version, "is promoted and serves every request", served.Share(version) == 1, "%.1f %% of %d, %.1f s after it was applied",
 		100*served.Share(version), served.Sent, took.Seconds())
 	p.nothingLost(version, start)
-	return fmt.Sprintf("had %.1f %%, was found good, and serves all after %.1f s; no request was lost", 100*share, took.Seconds()), err
+	return fmt.Sprintf("had %.1f %%, was found good, and served all after %.1f s; none lost", 100*share, took.Seconds()), err
 }
 
 // abort plays a bad version to its end.
@@ -163,11 +165,11 @@ func (p *play) abort(ctx context.Context, version string) (string, error) {
 	zero, _ := p.weightAfter(carried.at, isZero)
 	bad, _ := p.load.First(func(r load.Record) bool { return r.Version == version && r.Status >= 500 })
 	reaction := zero.at.Sub(bad.At.Add(bad.Took))
-	p.claim(version, "is taken back by itself", reaction > 0, "%.2f s from the first bad answer to weight 0", reaction.Seconds())
-	served, err := p.observe(ctx, zero.at)
+	p.claim(version, "is taken back by itself", reaction > 0 && reaction < 10*time.Second, "%.2f s from the first bad answer to weight 0", reaction.Seconds())
+	served, err := p.observe(ctx, zero.at, after)
 	p.claim(version, "leaves every request to "+before+" at once", served.Share(before) == 1, "%.1f %% of %d", 100*served.Share(before), served.Sent)
 	p.nothingLost(version, start)
-	return fmt.Sprintf("had %.1f %%, was found bad, and all was back on %s %.1f s after the first bad answer; no request was lost",
+	return fmt.Sprintf("had %.1f %%, was found bad, and %s had all again %.1f s after the first bad answer; none lost",
 		100*share, before, reaction.Seconds()), err
 }
 
@@ -208,9 +210,9 @@ func aborted(r *v1alpha1.Rollout) bool {
 }
 
 // observe counts the requests of a while, from a little after a moment on.
-func (p *play) observe(ctx context.Context, from time.Time) (load.Summary, error) {
+func (p *play) observe(ctx context.Context, from time.Time, long time.Duration) (load.Summary, error) {
 	from = from.Add(margin)
-	to := from.Add(after)
+	to := from.Add(long)
 	select {
 	case <-ctx.Done():
 		return load.Summary{}, context.Cause(ctx)
