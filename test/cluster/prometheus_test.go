@@ -55,7 +55,7 @@ func sampled(t *testing.T, p *Prometheus, pod string) {
 	})
 }
 
-func TestTargetsAreWrittenAgainOnlyWhenTheyDiffer(t *testing.T) {
+func TestTargetsAreWrittenAgainOnlyWhenThereIsANewOne(t *testing.T) {
 	answer := `[{"targets":["a"]},{"targets":["b"]}]`
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, answer) }))
 	defer server.Close()
@@ -77,8 +77,13 @@ func TestTargetsAreWrittenAgainOnlyWhenTheyDiffer(t *testing.T) {
 		t.Error("another order of the same targets was written as news")
 	}
 	answer = `[{"targets":["b"]}]`
-	if os.SameFile(first, copied()) {
-		t.Error("a target that went away is still in the file")
+	if !os.SameFile(first, copied()) {
+		t.Error("that a target went away was written as news")
+	}
+	answer = `[{"targets":["b"]},{"targets":["c"]}]`
+	copied()
+	if content, err := os.ReadFile(f.file); err != nil || string(content) != answer {
+		t.Errorf("the file holds %s (%v), not %s", content, err, answer)
 	}
 	answer = `{"targets": "all"}`
 	if err := f.copy(t.Context()); err == nil || !strings.Contains(err.Error(), server.URL) {
