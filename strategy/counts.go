@@ -17,10 +17,15 @@ type counts struct {
 }
 
 // targets are the sizes towards which a step of the update works: basicPair, but that no Service is left without a pod.
+// Where maxSurge leaves no room for that pod, the other side does without one.
 func (c counts) targets() (canary, stable int32) {
 	canary, stable = basicPair(c)
-	stable = max(stable, c.stableHeld)
-	return max(c.newHeld, min(canary, c.replicas+c.surge-stable)), stable
+	canary, stable = max(canary, c.newHeld), max(stable, c.stableHeld)
+	over := max(0, canary+stable-c.replicas-c.surge)
+	if canary > stable {
+		return canary - over, stable
+	}
+	return canary, stable - over
 }
 
 // basicPair splits the replicas between canary and stable so that the share of pods comes closest to the weight.

@@ -1,6 +1,7 @@
 package strategy
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
@@ -97,6 +98,11 @@ type Stamp struct {
 	Revision int64
 	// WorkloadGeneration is written to the annotation of that name; 0 to leave it.
 	WorkloadGeneration int64
+}
+
+// shrinks reports whether a plan takes pods away by size.
+func (p *Plan) shrinks() bool {
+	return slices.ContainsFunc(p.Scale, func(i ReplicaSetIntent) bool { return i.Replicas != nil && *i.Replicas < i.From })
 }
 
 // Empty reports whether nothing but the status is left to write.

@@ -34,6 +34,8 @@ type position struct {
 	abortCause string
 	// takeOver: the active Service of a blue-green update should point at the current revision.
 	takeOver bool
+	// intended is the weight that this plan gives the routes; nil if it leaves them as they are.
+	intended *int32
 	// wasPaused: there was a pause before this pass.
 	wasPaused bool
 
@@ -79,7 +81,9 @@ func (p *position) identify(o *Observation) {
 	hash := v1alpha1.StepHash(o.Rollout)
 	newRevision := s.CurrentPodHash != o.Current
 	if o.Invalid == "" && (newRevision || s.CurrentStepHash != hash) {
+		unread := s.Abort && s.AbortedAt == nil && !newRevision // it is this revision that a client turned back from, whatever the steps
 		p.restart(o)
+		s.Abort = unread
 		s.CurrentPodHash, s.CurrentStepHash = o.Current, hash
 		s.RestartedAt = o.Rollout.Spec.RestartAt
 	}

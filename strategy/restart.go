@@ -39,7 +39,11 @@ func planRestart(o *Observation, p *position, plan *Plan) {
 			own[pod.Hash]++
 		}
 	}
-	wanted := max(p.replicas, spec) - max(v1alpha1.MaxUnavailable(o.Rollout), 1)
+	if plan.shrinks() {
+		available = 0 // what this plan takes away already must not be missed twice
+	}
+	missing := max(v1alpha1.MaxUnavailable(o.Rollout), 1)
+	wanted := max(p.replicas, spec) - missing
 	left := false
 	for _, pod := range o.Pods {
 		if !pod.Created.Before(at.Time) {
@@ -49,7 +53,7 @@ func planRestart(o *Observation, p *position, plan *Plan) {
 		if pod.Deleting {
 			continue
 		}
-		spared := available > wanted && (own[pod.Hash] > 1 || o.alone(pod.Hash))
+		spared := available > wanted && own[pod.Hash] > p.kept(o, pod.Hash, missing)
 		if spared || !pod.Available {
 			plan.Evict = append(plan.Evict, pod.Name)
 		}
@@ -65,10 +69,14 @@ func planRestart(o *Observation, p *position, plan *Plan) {
 	p.look(restartPace)
 }
 
-// alone reports whether a revision has a single pod, so that it cannot be restarted without a gap.
-func (o *Observation) alone(hash string) bool {
+// kept is how many available pods of a revision a restart leaves: what its traffic demands but for those that may be missing, and the last one
+// unless it is the only one and could not be restarted in any other way.
+func (p *position) kept(o *Observation, hash string, missing int32) int32 {
 	r := o.revision(hash)
-	return r == nil || r.Spec <= 1
+	if r == nil {
+		return 0
+	}
+	return max(o.needed(p, r)-missing, min(r.Spec-1, 1), 0)
 }
 
 // planStamp writes what belongs to the Rollout itself: the default of spec.replicas and the revision number.

@@ -14,8 +14,8 @@ type runs struct {
 	step, background, pre, post *v1alpha1.AnalysisRun
 }
 
-// sortRuns picks the runs that count now. A run that the status names counts; without a name, because a status was lost, an unfinished
-// run of the same place is adopted, and so is an ended one that is younger than the update itself: no step runs twice.
+// sortRuns picks the runs that count now. A run that the status names counts; where it names none of this place, because a status was lost
+// or never written, an unfinished one is adopted, and so is an ended one that is younger than the update itself: no step runs twice.
 func sortRuns(o *Observation, p *position) runs {
 	var r runs
 	s := &p.status
@@ -33,25 +33,27 @@ func sortRuns(o *Observation, p *position) runs {
 }
 
 func pickRun(o *Observation, p *position, kind string, named *v1alpha1.RolloutAnalysisRunStatus) *v1alpha1.AnalysisRun {
+	var adopted *v1alpha1.AnalysisRun
 	for i := len(o.Runs) - 1; i >= 0; i-- {
 		run := &o.Runs[i]
-		if !p.ownPlace(run, kind) {
-			continue
-		}
-		if named != nil {
-			if run.Name == named.Name {
-				return run
-			}
-			continue
-		}
-		if !run.Status.Phase.Completed() && !run.Spec.Terminate {
+		switch {
+		case !p.ownPlace(run, kind):
+		case named != nil && run.Name == named.Name:
 			return run
-		}
-		if d := p.status.Duration; d != nil && d.RolloutStartedAt != nil && run.CreationTimestamp.After(d.RolloutStartedAt.Time) && !p.spent(run) {
-			return run
+		case adopted == nil && p.adoptable(run):
+			adopted = run
 		}
 	}
-	return nil
+	return adopted
+}
+
+// adoptable reports whether a run that the status does not name is one of this update whose verdict is still to be heard.
+func (p *position) adoptable(run *v1alpha1.AnalysisRun) bool {
+	if !run.Status.Phase.Completed() && !run.Spec.Terminate {
+		return true
+	}
+	d := p.status.Duration
+	return d != nil && d.RolloutStartedAt != nil && run.CreationTimestamp.After(d.RolloutStartedAt.Time) && !p.spent(run)
 }
 
 // ownPlace reports whether a run judges the current revision at the current place.

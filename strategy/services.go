@@ -23,6 +23,10 @@ func planServices(o *Observation, p *position, plan *Plan) {
 	if p.done() || p.fresh || p.status.Abort {
 		canary = stable
 	}
+	if old := o.Canary.Hash; !o.Routed && stable != nil && old != "" && old != stable.Hash && old != o.Current && o.available(o.Canary) > 0 &&
+		(canary == nil || canary.Available == 0) {
+		canary = stable // the superseded canary must not keep a pod for its Service, for which the new one may need the room
+	}
 	p.point(o, plan, o.Canary, canary, o.Traffic.Highest)
 }
 
@@ -34,6 +38,12 @@ func (p *position) point(o *Observation, plan *Plan, s Service, to *Revision, we
 	if s.Hash == to.Hash || p.mayPoint(o, s, to, weight) {
 		p.switchTo(plan, s, to)
 	}
+}
+
+// available is the number of available pods that a Service selects.
+func (o *Observation) available(s Service) int32 {
+	_, available := o.behind(s)
+	return available
 }
 
 // switchTo points a Service at a revision and marks it as managed, unless both are so already.
@@ -54,6 +64,8 @@ func (p *position) mayPoint(o *Observation, s Service, to *Revision, weight int3
 		return true
 	case servesAll && (s.Hash == "" || p.takeOver && !p.done()):
 		return to.Available >= p.replicas
+	case servesAll && !o.Routed && to.Available > 0 && to.Available >= o.available(s):
+		return true // without a router a Service gets no more than the pods of one side, and these are no fewer than it has
 	case servesAll:
 		return to.Available >= max(1, p.replicas-v1alpha1.MaxUnavailable(o.Rollout))
 	case o.Routed && (weight > 0 || o.managedHeld() || o.unconfirmed()):

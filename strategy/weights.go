@@ -215,5 +215,5 @@ func planTraffic(o *Observation, p *position, plan *Plan) {
 	if t.Highest != weight || t.Lowest != weight {
 		intent.Why = ptr.To(normal(v1alpha1.ReasonTrafficWeightUpdated, fmt.Sprintf("Traffic weight updated from %d to %d", t.Highest, weight)))
 	}
-	plan.Traffic = intent
+	plan.Traffic, p.intended = intent, &weight
 }
