@@ -24,13 +24,15 @@ func SeenStaysUntouched(before, after *strategy.Observation, first, second *stra
 // CommandsAreObeyed is I6 for the mailbox: an abort or a full promotion that a client wrote does not vanish before it has had its effect.
 func CommandsAreObeyed(d *Decision) string {
 	before, after := &d.Seen.Rollout.Status, &d.Plan.Status
-	if !d.sameAttempt() || !d.updating() {
+	if before.CurrentPodHash != after.CurrentPodHash || !d.updating() {
 		return ""
 	}
 	switch {
-	case before.Abort && !before.PromoteFull && (!after.Abort || after.AbortedAt == nil):
+	case before.Abort && before.AbortedAt == nil && (!after.Abort || after.AbortedAt == nil):
 		return "the abort was dropped"
-	case before.PromoteFull && !after.PromoteFull && !after.Abort:
+	case before.Abort && !before.PromoteFull && !after.Abort && d.sameUpdate():
+		return "the update is no longer aborted, and nobody retried"
+	case before.PromoteFull && !after.PromoteFull && !after.Abort && d.sameUpdate():
 		return "the full promotion was dropped"
 	}
 	return ""

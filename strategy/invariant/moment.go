@@ -114,6 +114,16 @@ func (m *Moment) behind(b backend) int32 {
 	return sum
 }
 
+// answers reports whether any request finds somebody.
+func (m *Moment) answers() bool {
+	for _, b := range m.backends() {
+		if b.share > 0 && m.behind(b) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // serving is the revision that was promoted last and still exists. Where the status was lost, it is the one that the stable Service selects
 // or, without such a Service, the newest other one that has available pods.
 func (m *Moment) serving() *strategy.Revision {
@@ -138,18 +148,23 @@ func (m *Moment) alive(hash string) *strategy.Revision {
 	return nil
 }
 
-// sameAttempt reports whether a decision goes on with the update that it found, rather than beginning one.
-func (d *Decision) sameAttempt() bool {
+// sameUpdate reports whether a decision is about the revision and the steps that the status speaks of.
+func (d *Decision) sameUpdate() bool {
 	before, after := &d.Seen.Rollout.Status, &d.Plan.Status
-	return before.CurrentPodHash == after.CurrentPodHash && before.CurrentStepHash == after.CurrentStepHash &&
-		(before.AbortedAt == nil || before.Abort)
+	return before.CurrentPodHash == after.CurrentPodHash && before.CurrentStepHash == after.CurrentStepHash
+}
+
+// sameAttempt reports whether a decision goes on with the update that it found, rather than beginning one or trying it again.
+func (d *Decision) sameAttempt() bool {
+	before := &d.Seen.Rollout.Status
+	return d.sameUpdate() && (before.AbortedAt == nil || before.Abort)
 }
 
 // skipping reports whether steps and verdicts do not count: nothing served before, the user promoted in full, or went back to what
 // serves or to where steps are not asked for.
 func (d *Decision) skipping() bool {
 	serving := d.Seen.serving()
-	return d.Seen.Rollout.Status.PromoteFull || serving == nil || serving.Hash == d.Plan.Status.CurrentPodHash || d.returning(serving)
+	return d.Seen.Rollout.Status.PromoteFull && d.sameUpdate() || serving == nil || serving.Hash == d.Plan.Status.CurrentPodHash || d.returning(serving)
 }
 
 // returning reports whether the new revision is older than the one that serves, with fewer between them than rollbackWindow.revisions.

@@ -30,10 +30,19 @@ func (d *Decision) began() metav1.Time {
 	return metav1.Time{}
 }
 
-// about reports whether a run judges the revision of a decision in this very update.
+// about reports whether a run judges the revision of a decision in this very update: it is younger than its start, or the status that the
+// decision goes on from names it, because it was taken over before that start could be written down.
 func (d *Decision) about(run *v1alpha1.AnalysisRun, kind string) bool {
-	return run.Labels[v1alpha1.LabelPodTemplateHash] == d.Plan.Status.CurrentPodHash && run.Labels[v1alpha1.LabelRolloutType] == kind &&
-		!run.CreationTimestamp.Time.Before(d.began().Time)
+	if run.Labels[v1alpha1.LabelPodTemplateHash] != d.Plan.Status.CurrentPodHash || run.Labels[v1alpha1.LabelRolloutType] != kind {
+		return false
+	}
+	c := &d.Seen.Rollout.Status.Canary
+	for _, named := range []*v1alpha1.RolloutAnalysisRunStatus{c.CurrentStepAnalysisRunStatus, c.CurrentBackgroundAnalysisRunStatus} {
+		if named != nil && named.Name == run.Name && d.sameAttempt() {
+			return true
+		}
+	}
+	return !run.CreationTimestamp.Time.Before(d.began().Time)
 }
 
 // PromotesOnGoodNews is I10: a step with an analysis is passed, and an update completed, only on a verdict that is good, about this revision

@@ -9,13 +9,13 @@ import (
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 )
 
-// BackendsAnswer is I1: no write leaves a Service that is sent requests without an available pod, if any pod was available before.
+// BackendsAnswer is I1: no write leaves a Service that is sent requests without an available pod, if anybody answered before.
 // A request that reaches nobody is an outage, however short.
 func BackendsAnswer(w *Write) string {
-	if !w.After.Routed || w.Seen.replicas() == 0 || w.Before.total() == 0 {
+	before := w.Before.backends()
+	if !w.After.Routed || w.Seen.replicas() == 0 || !w.Before.answers() {
 		return ""
 	}
-	before := w.Before.backends()
 	for i, b := range w.After.backends() {
 		if b.share == 0 || w.After.behind(b) > 0 || before[i].share > 0 && w.Before.behind(before[i]) == 0 || w.mustEvict(b) {
 			continue
