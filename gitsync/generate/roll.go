@@ -49,7 +49,8 @@ const (
 
 // Roll decides which Applications of a set may be synced. It keeps no position: everything follows from what the Applications say, so a
 // restart, a lost status or a newer commit in the middle of a step changes nothing. A step begins when all Applications of the steps
-// before it are done, and when none of them has yet to see the revision that it would bring.
+// before it are done, and when none of them has yet to see the revision that it would bring. It takes status.reconciledAt for the moment
+// at which an Application began to look at its source.
 func Roll(set *gitopsv1.ApplicationSet, apps []gitopsv1.Application, now time.Time) Rollout {
 	apps = slices.Clone(apps)
 	slices.SortFunc(apps, func(a, b gitopsv1.Application) int { return strings.Compare(a.Name, b.Name) })
