@@ -260,12 +260,8 @@ func (o *Observation) otherRouted(p *position, r *Revision, kept *int32, budget 
 	if r.Spec == 0 {
 		return 0, ""
 	}
-	if o.referenced(r) || o.TrafficError != "" || o.unconfirmed() {
+	if o.referenced(r) || budget < r.Available || o.TrafficError != "" || o.unconfirmed() {
 		return r.Spec, dateOf(r)
-	}
-	if budget <= 0 {
-		// The available pods may still be needed; the others never helped anybody.
-		return min(r.Spec, r.Available), dateOf(r)
 	}
 	if !p.done() && r.Deadline == nil {
 		return 0, ""

@@ -71,8 +71,8 @@ func TestPodsGoOnlyWhenNothingNeedsThem(t *testing.T) {
 		"an old revision stays while the new one is short of pods": {[]func(*Observation){promoted, pointed, pods("new", 10, 0), due(-time.Second), func(o *Observation) {
 			pods("old", 10, 5)(o)
 		}}, nil},
-		"pods of an old revision that never became available go whatever is missing elsewhere": {[]func(*Observation){promoted, pointed, pods("new", 10, 8), pods("old", 1, 0)},
-			[]string{"web-old 0"}},
+		"an old revision without available pods is let go although no other pod is to spare": {[]func(*Observation){promoted, pointed, pods("new", 10, 8), pods("old", 1, 0)},
+			[]string{"web-old deadline 2026-01-01T12:00:30Z"}},
 		"a smaller weight keeps the pods until the routes hold it": {[]func(*Observation){step(2), held(80), pods("new", 8, 8)}, nil},
 		"a smaller weight frees pods once the routes hold it":      {[]func(*Observation){step(2), held(60), pods("new", 8, 8)}, []string{"web-new 6"}},
 	} {

@@ -25,7 +25,7 @@ func Split(r *v1alpha1.Rollout) trafficrouting.Split {
 
 // routesAt are the header and mirror routes in force at a step: of several steps for one name the latest counts, and one without a match removes it.
 func routesAt(steps []v1alpha1.CanaryStep, index int32) (headers []v1alpha1.SetHeaderRoute, mirrors []v1alpha1.SetMirrorRoute) {
-	for _, step := range steps[:min(int(index)+1, len(steps))] {
+	for _, step := range steps[:min(max(int(index)+1, 0), len(steps))] {
 		if h := step.SetHeaderRoute; h != nil {
 			headers = slices.DeleteFunc(headers, func(x v1alpha1.SetHeaderRoute) bool { return x.Name == h.Name })
 			if len(h.Match) > 0 {

@@ -1,6 +1,7 @@
 package strategy
 
 import (
+	corev1 "k8s.io/api/core/v1"
 	"slices"
 	"strconv"
 
@@ -88,20 +89,25 @@ func recordTraffic(o *Observation, p *position) {
 	s.Canary.Weights = weights
 }
 
-// calm reports whether two statuses differ in nothing but replica counts and what only follows from them.
+// calm reports whether two statuses differ in nothing but what was counted and read back, and what only follows from that.
+// Nobody acts on such a change, and nothing that the next decision needs would be lost with it.
 func calm(before, after *v1alpha1.RolloutStatus) bool {
 	a, b := before.DeepCopy(), after.DeepCopy()
 	for _, s := range []*v1alpha1.RolloutStatus{a, b} {
 		s.Replicas, s.UpdatedReplicas, s.ReadyReplicas, s.AvailableReplicas, s.HPAReplicas = 0, 0, 0, 0, 0
-		s.Message = ""
-		for i := range s.Conditions {
-			s.Conditions[i].LastUpdateTime = metav1.Time{}
-		}
+		s.Message, s.Canary.Weights = "", nil
 		s.Conditions = slices.DeleteFunc(s.Conditions, func(c v1alpha1.RolloutCondition) bool {
-			return c.Type == v1alpha1.ConditionReconciling || c.Type == v1alpha1.ConditionReady
+			return c.Type == v1alpha1.ConditionReconciling || c.Type == v1alpha1.ConditionReady || c.Type == v1alpha1.ConditionTrafficVerified
 		})
+		for i := range s.Conditions {
+			c := &s.Conditions[i]
+			c.LastUpdateTime = metav1.Time{}
+			if c.Type == v1alpha1.ConditionProgressing && c.Status == corev1.ConditionTrue && c.Reason != v1alpha1.ReasonNewReplicaSetAvailable {
+				c.Reason, c.Message = "", ""
+			}
+		}
 	}
-	return after.Phase != v1alpha1.RolloutPhaseHealthy && equality.Semantic.DeepEqual(a, b)
+	return equality.Semantic.DeepEqual(a, b)
 }
 
 // finished closes the record of how long an update took.

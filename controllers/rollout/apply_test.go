@@ -200,6 +200,7 @@ func TestWhatVanishedMidUpdateDoesNotStopAnAbort(t *testing.T) {
 func TestAStatusThatAClientSpoiledDoesNotStopTheLoop(t *testing.T) {
 	for name, patch := range map[string]string{
 		"a step that is not there": `{"status":{"currentStepIndex":99}}`,
+		"a step before the first":  `{"status":{"currentStepIndex":-7}}`,
 		"hashes of nothing":        `{"status":{"currentPodHash":"nothing"}}`, "a pause without an end": `{"status":{"pauseConditions":[{"reason":"Odd","startTime":"2026-01-01T00:00:00Z"}]}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
