@@ -173,3 +173,31 @@ func ids(tasks []Task) []string {
 	}
 	return all
 }
+
+type diffVector struct {
+	ID, Title, Quirk, TrackingMethod string
+	Desired, Live                    map[string]any
+	IgnoreDifferences                []gitopsv1.IgnoreDifference
+	Overrides                        map[string]gitopsv1.IgnoreDifference
+	Expected                         struct{ Modified bool }
+}
+
+// TestConformanceOfDiff compares which objects differ, by what can be told without the server.
+func TestConformanceOfDiff(t *testing.T) {
+	conformance.Compare(t, "gitops/diff/cases.jsonl", page, "diff/", func(t *testing.T, v diffVector) conformance.Case {
+		rules := v.IgnoreDifferences
+		for key, rule := range v.Overrides {
+			rule.Group, rule.Kind, _ = strings.Cut(key, "/")
+			rules = append(rules, rule)
+		}
+		got := v.Desired == nil || v.Live == nil
+		if !got {
+			desired, live := &unstructured.Unstructured{Object: v.Desired}, &unstructured.Unstructured{Object: v.Live}
+			var err error
+			if got, err = Differs(desired, live, IgnoredFor(rules, desired)); err != nil {
+				t.Errorf("%s: %v", v.ID, err)
+			}
+		}
+		return conformance.Case{ID: "diff/" + v.ID, Note: v.Title + " " + v.Quirk, Diff: cmp.Diff(v.Expected.Modified, got)}
+	})
+}

@@ -21,24 +21,42 @@ func KeyOf(o *unstructured.Unstructured) Key {
 type Observation struct {
 	Now time.Time
 	App *gitopsv1.Application
+	// ControlNamespace is where projects live; Applications elsewhere need their project's sourceNamespaces.
+	ControlNamespace string
 	// Project is nil when there is no AppProject of that name.
 	Project *gitopsv1.AppProject
 	// Cluster is the destination; its Problem says why it cannot be used.
 	Cluster Cluster
+	// Target is what the spec asks for, and Running what the operation under way asks for; nil where that is the same.
+	Target  Material
+	Running *Material
+	// Kinds tells what the cluster knows about each group and kind of all material and of Live.
+	Kinds map[GroupKind]Kind
+	// Live are the objects that the material names, those of status.resources, and those that carry the Application's tracking id, sorted by key.
+	Live []Live
+	// Predicted is what a server-side dry run says that an apply would make of the objects that Questions asks for.
+	Predicted map[Key]Prediction
+	// Holders are the tracking names on live objects whose Applications exist.
+	Holders map[string]bool
+	// Rollouts of the destination cluster know the fields that they run on other objects.
+	Rollouts []*unstructured.Unstructured
+}
+
+// Material is manifests and where they are from.
+type Material struct {
 	// Revisions are the commits or versions that the sources resolve to, one for each source.
 	Revisions []string
-	// SourceProblem says why the manifests of Revisions could not be had; Desired is then empty and means nothing.
-	SourceProblem string
-	// Desired are the manifests of all sources in the order in which they were rendered, before tracking metadata.
-	Desired []*unstructured.Unstructured
-	// Kinds tells what the cluster knows about each group and kind of Desired and Live.
-	Kinds map[GroupKind]Kind
-	// Live are the objects that Desired names and those that carry the Application's tracking id, sorted by key.
-	Live []Live
-	// Predicted is what a server-side dry run says that an apply would make of each desired object that lives already and may differ.
-	Predicted map[Key]Prediction
-	// Operation is App.Operation or the operation under way; nil if there is none.
-	Operation *gitopsv1.Operation
+	Sources   []gitopsv1.Source
+	// Problem says why the manifests could not be had; Objects is then empty and means nothing. Unreachable is true if only the repository
+	// could not be asked, so that what is known stays true for a while.
+	Problem     string
+	Unreachable bool
+	// Grace is how much longer that is.
+	Grace time.Duration
+	// Objects are the manifests of all sources in the order in which they were rendered, before tracking metadata.
+	Objects     []*unstructured.Unstructured
+	SourceTypes []gitopsv1.SourceType
+	Warnings    []string
 }
 
 // GroupKind names a kind whatever its version.
@@ -53,18 +71,20 @@ type Kind struct {
 type Cluster struct {
 	Server, Name string
 	Problem      string
+	// Gone is true if the destination is not configured any more.
+	Gone bool
 }
 
 // Live is an object as it exists.
 type Live struct {
 	Object *unstructured.Unstructured
 	Health Health
-	// OwnedFields are field paths that a Rollout of the same Application runs on this object, such as weights of a route.
-	OwnedFields []string
 }
 
 // Prediction is the outcome of a server-side dry run.
 type Prediction struct {
+	// Of is the Digest of the manifest that was asked about.
+	Of      string
 	Object  *unstructured.Unstructured
 	Problem string
 }

@@ -5,7 +5,9 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/gitsync"
+	"github.com/sluice-delivery/sluice/gitsync/cluster"
 )
 
 // Source knows repositories of all kinds. It is safe for concurrent use, and asks a repository once however many Applications use it.
@@ -24,3 +26,9 @@ type Renderer interface {
 
 // Health judges one live object on its own.
 type Health func(o *unstructured.Unstructured) gitsync.Health
+
+// Clusters are the destinations; cluster.Set is the one that there is.
+type Clusters interface {
+	// Find gives a destination; it is nil where the second answer has a Problem.
+	Find(ctx context.Context, d gitopsv1.Destination, project *gitopsv1.AppProject) (*cluster.Cluster, gitsync.Cluster, error)
+}

@@ -1,0 +1,52 @@
+package application
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/sluice-delivery/sluice/gitsync"
+	"github.com/sluice-delivery/sluice/gitsync/cluster"
+)
+
+// memory is what a pass may forget without harm: it only saves work.
+type memory struct {
+	// agreed holds, for objects that a dry run found to be what an apply would make of them, the digests of the manifest and of what lives.
+	agreed map[gitsync.Key]agreement
+	// unreachable is since when a repository could not be asked; zero if it could.
+	unreachable time.Time
+	// cluster is the destination whose kinds the Application uses.
+	cluster *cluster.Cluster
+}
+
+type agreement struct{ manifest, live string }
+
+type memories struct {
+	mu  sync.Mutex
+	all map[types.NamespacedName]*memory
+}
+
+func (m *memories) of(key types.NamespacedName) *memory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.all == nil {
+		m.all = map[types.NamespacedName]*memory{}
+	}
+	if m.all[key] == nil {
+		m.all[key] = &memory{agreed: map[gitsync.Key]agreement{}}
+	}
+	return m.all[key]
+}
+
+// forget drops what is known of an Application and gives the destination that it used; nil if none.
+func (m *memories) forget(key types.NamespacedName) *cluster.Cluster {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.all[key]
+	delete(m.all, key)
+	if known == nil {
+		return nil
+	}
+	return known.cluster
+}

@@ -1,0 +1,359 @@
+package application
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/gitsync"
+	"github.com/sluice-delivery/sluice/gitsync/cluster"
+)
+
+// unreachableGrace is how long what was known stays true while a repository cannot be asked.
+const unreachableGrace = 3 * time.Minute
+
+var rolloutKind = schema.GroupVersionKind{Group: "argoproj.io", Version: "v1alpha1", Kind: "Rollout"}
+
+// seen is an Observation and what apply must know besides.
+type seen struct {
+	gitsync.Observation
+	cluster *cluster.Cluster
+	memory  *memory
+}
+
+// observe gathers everything that a decision rests on. It only reads.
+func (c *Controller) observe(ctx context.Context, app *gitopsv1.Application) (*seen, error) {
+	s := &seen{
+		Observation: gitsync.Observation{Now: c.now(), App: app, ControlNamespace: c.Namespace, Predicted: map[gitsync.Key]gitsync.Prediction{}},
+		memory:      c.memories.of(client.ObjectKeyFromObject(app)),
+	}
+	var err error
+	if s.Project, err = c.project(ctx, app); err != nil {
+		return nil, err
+	}
+	if s.cluster, s.Cluster, err = c.Clusters.Find(ctx, app.Spec.Destination, s.Project); err != nil {
+		return nil, err
+	}
+	if s.cluster == nil || app.DeletionTimestamp == nil && gitsync.Refusal(s.Observation) != "" {
+		return s, nil
+	}
+	if app.DeletionTimestamp == nil {
+		c.observeSources(ctx, s)
+	}
+	for _, part := range []struct {
+		doing string
+		read  func(context.Context, *seen) error
+	}{
+		{"finding what lives", c.observeLive},
+		{"finding Rollouts", c.observeRollouts},
+		{"finding who holds what lives", c.observeHolders},
+		{"asking for dry runs", c.observePredictions},
+	} {
+		if err := part.read(ctx, s); err != nil {
+			return nil, fmt.Errorf("%s: %w", part.doing, err)
+		}
+	}
+	return s, nil
+}
+
+// project reads the project of an Application; nil if there is none of that name.
+func (c *Controller) project(ctx context.Context, app *gitopsv1.Application) (*gitopsv1.AppProject, error) {
+	p := &gitopsv1.AppProject{}
+	err := c.Client.Get(ctx, types.NamespacedName{Namespace: c.Namespace, Name: gitopsv1.ProjectName(app.Spec)}, p)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the project: %w", err)
+	}
+	return p, nil
+}
+
+// observeSources renders what the spec asks for, and what the operation under way asks for where that is something else.
+func (c *Controller) observeSources(ctx context.Context, s *seen) {
+	refresh, asked := s.App.Annotations[gitopsv1.AnnotationRefresh]
+	changed := !gitsync.ComparedSame(s.App)
+	s.Target = c.load(ctx, s, gitopsv1.SourcesOf(s.App.Spec), nil, loading{fresh: asked || changed, hard: refresh == gitopsv1.RefreshHard})
+	s.Target.Grace = s.memory.grace(s.Target.Unreachable && !asked, s.Now)
+	sync := gitsync.SyncUnderWay(s.App)
+	if sync == nil {
+		return
+	}
+	sources, revisions := gitsync.SourcesOfSync(s.App)
+	if len(sync.Manifests) == 0 && gitsync.SameMaterial(s.Target, sources, revisions) {
+		return
+	}
+	running := gitsync.Material{Sources: sources, Revisions: revisions}
+	if len(sync.Manifests) > 0 {
+		running.Objects, running.Problem = manifests(sync.Manifests)
+	} else {
+		running = c.load(ctx, s, sources, revisions, loading{})
+		running.Grace = s.memory.grace(running.Unreachable, s.Now)
+	}
+	s.Running = &running
+}
+
+// loading says how manifests are had: fresh asks the repository now, hard renders anew.
+type loading struct{ fresh, hard bool }
+
+// load resolves and renders sources; a revision that is given stands in for what a source asks for.
+func (c *Controller) load(ctx context.Context, s *seen, sources []gitopsv1.Source, revisions []string, how loading) gitsync.Material {
+	m := gitsync.Material{Sources: sources}
+	request := gitsync.RenderRequest{App: s.App, Project: s.Project, Hard: how.hard}
+	fail := func(err error) gitsync.Material {
+		var unreachable *gitsync.UnreachableError
+		m.Problem, m.Unreachable, m.Objects = err.Error(), errors.As(err, &unreachable), nil
+		return m
+	}
+	for i, source := range sources {
+		want := gitsync.Want{Project: s.Project, Source: source, Fresh: how.fresh}
+		if i < len(revisions) {
+			want.Revision = revisions[i]
+		}
+		revision, err := c.Source.Resolve(ctx, want)
+		if err != nil {
+			return fail(err)
+		}
+		m.Revisions = append(m.Revisions, revision)
+		request.Parts = append(request.Parts, gitsync.RenderPart{Source: source, Revision: revision, Fetch: func(ctx context.Context) (gitsync.Checkout, error) {
+			return c.Source.Fetch(ctx, want, revision)
+		}})
+	}
+	var err error
+	if request.KubeVersion, request.APIVersions, err = s.cluster.About(); err != nil {
+		return fail(err)
+	}
+	rendering, err := c.Renderer.Render(ctx, request)
+	if err != nil {
+		return fail(err)
+	}
+	m.Objects, m.SourceTypes, m.Warnings = rendering.Objects, rendering.SourceTypes, rendering.Warnings
+	return m
+}
+
+// grace is how much longer what was known stays true.
+func (m *memory) grace(unreachable bool, now time.Time) time.Duration {
+	if !unreachable {
+		m.unreachable = time.Time{}
+		return 0
+	}
+	if m.unreachable.IsZero() {
+		m.unreachable = now
+	}
+	return m.unreachable.Add(unreachableGrace).Sub(now)
+}
+
+// observeLive reads the objects that the material names, those of the last status, and all that the Application holds.
+func (c *Controller) observeLive(ctx context.Context, s *seen) error {
+	named, err := s.named()
+	if err != nil {
+		return err
+	}
+	kinds := map[schema.GroupVersionKind]bool{}
+	keys := map[gitsync.Key]schema.GroupVersionKind{}
+	for _, o := range named {
+		gvk := o.GroupVersionKind()
+		if !s.Kinds[gitsync.GroupKind{Group: gvk.Group, Kind: gvk.Kind}].Known {
+			continue
+		}
+		kinds[gvk] = true
+		if key := gitsync.KeyOf(o); key.Name != "" {
+			if _, seen := keys[key]; !seen {
+				keys[key] = gvk
+			}
+		}
+	}
+	watched := sortedKinds(kinds)
+	s.moveTo(ctx, gitsync.TrackingName(s.App, c.Namespace))
+	s.cluster.Use(ctx, gitsync.TrackingName(s.App, c.Namespace), append(slices.Clone(watched), rolloutKind))
+	living := map[gitsync.Key]*unstructured.Unstructured{}
+	for key, gvk := range keys {
+		o, err := s.cluster.Live(ctx, gvk, key)
+		if err != nil {
+			return err
+		}
+		if o != nil {
+			living[key] = o
+		}
+	}
+	name := gitsync.TrackingName(s.App, c.Namespace)
+	for _, gvk := range watched {
+		tracked, err := s.cluster.Tracked(ctx, gvk, name)
+		if err != nil {
+			return err
+		}
+		for _, o := range tracked {
+			if key := gitsync.KeyOf(o); living[key] == nil {
+				living[key] = o
+			}
+		}
+	}
+	for _, o := range living {
+		s.Live = append(s.Live, gitsync.Live{Object: o, Health: c.Health(o)})
+	}
+	slices.SortFunc(s.Live, func(a, b gitsync.Live) int {
+		return gitsync.CompareKeys(gitsync.KeyOf(a.Object), gitsync.KeyOf(b.Object))
+	})
+	return nil
+}
+
+// moveTo ends the watches in the destination that the Application had before.
+func (s *seen) moveTo(ctx context.Context, user string) {
+	if before := s.memory.cluster; before != nil && before != s.cluster {
+		before.Use(ctx, user, nil)
+	}
+	s.memory.cluster = s.cluster
+}
+
+// named lists the objects whose life matters, in their namespaces, and fills in what the cluster knows about their kinds.
+func (s *seen) named() ([]*unstructured.Unstructured, error) {
+	var raw []*unstructured.Unstructured
+	raw = append(raw, s.Target.Objects...)
+	if s.Running != nil {
+		raw = append(raw, s.Running.Objects...)
+	}
+	var listed []*unstructured.Unstructured
+	for _, r := range s.App.Status.Resources {
+		o := &unstructured.Unstructured{}
+		o.SetGroupVersionKind(schema.GroupVersionKind{Group: r.Group, Version: r.Version, Kind: r.Kind})
+		o.SetNamespace(r.Namespace)
+		o.SetName(r.Name)
+		listed = append(listed, o)
+	}
+	if name := s.App.Spec.Destination.Namespace; name != "" {
+		o := &unstructured.Unstructured{}
+		o.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "Namespace"})
+		o.SetName(name)
+		if gitsync.CreatesNamespace(s.Observation) {
+			listed = append(listed, o)
+		}
+	}
+	var kinds []gitsync.GroupKind
+	for _, o := range append(slices.Clone(raw), listed...) {
+		gvk := o.GroupVersionKind()
+		kinds = append(kinds, gitsync.GroupKind{Group: gvk.Group, Kind: gvk.Kind})
+	}
+	var err error
+	if s.Kinds, err = s.cluster.Kinds(kinds); err != nil {
+		return nil, err
+	}
+	named := gitsync.Prepare(s.Observation, s.Target).Objects
+	if s.Running != nil {
+		named = append(named, gitsync.Prepare(s.Observation, *s.Running).Objects...)
+	}
+	return append(named, listed...), nil
+}
+
+func sortedKinds(kinds map[schema.GroupVersionKind]bool) (all []schema.GroupVersionKind) {
+	for k := range kinds {
+		all = append(all, k)
+	}
+	slices.SortFunc(all, func(a, b schema.GroupVersionKind) int { return strings.Compare(a.String(), b.String()) })
+	return all
+}
+
+// observeRollouts reads all Rollouts of the destination, because each knows the routes and Services that it runs.
+func (c *Controller) observeRollouts(ctx context.Context, s *seen) error {
+	var err error
+	s.Rollouts, err = s.cluster.List(ctx, rolloutKind)
+	return err
+}
+
+// observeHolders finds out which Applications named by tracking ids exist.
+func (c *Controller) observeHolders(ctx context.Context, s *seen) error {
+	s.Holders = map[string]bool{}
+	own := gitsync.TrackingName(s.App, c.Namespace)
+	for _, l := range s.Live {
+		holder := gitsync.TrackedBy(l.Object)
+		if _, known := s.Holders[holder]; known || holder == "" || holder == own {
+			continue
+		}
+		err := c.Client.Get(ctx, c.keyOf(holder), &gitopsv1.Application{})
+		if client.IgnoreNotFound(err) != nil {
+			return err
+		}
+		s.Holders[holder] = err == nil
+	}
+	return nil
+}
+
+// keyOf is the Application of a tracking name.
+func (c *Controller) keyOf(trackingName string) types.NamespacedName {
+	if namespace, name, found := strings.Cut(trackingName, "_"); found {
+		return types.NamespacedName{Namespace: namespace, Name: name}
+	}
+	return types.NamespacedName{Namespace: c.Namespace, Name: trackingName}
+}
+
+// observePredictions asks dry runs where only these can tell. An answer that nothing would change holds as long as neither side changes.
+func (c *Controller) observePredictions(ctx context.Context, s *seen) error {
+	if s.App.DeletionTimestamp != nil {
+		return nil
+	}
+	var ask []*unstructured.Unstructured
+	living := map[gitsync.Key]*unstructured.Unstructured{}
+	for _, l := range s.Live {
+		living[gitsync.KeyOf(l.Object)] = l.Object
+	}
+	for _, o := range gitsync.Questions(s.Observation) {
+		key := gitsync.KeyOf(o)
+		if live := living[key]; live != nil && s.memory.agreed[key] == agree(o, live) {
+			s.Predicted[key] = gitsync.Prediction{Of: gitsync.Digest(o), Object: live}
+			continue
+		}
+		ask = append(ask, o)
+	}
+	if len(ask) == 0 {
+		return nil
+	}
+	w, err := s.writer()
+	if err != nil {
+		return err
+	}
+	answers := make([]gitsync.Prediction, len(ask))
+	problems := make([]error, len(ask))
+	each(len(ask), func(i int) { answers[i], problems[i] = w.DryRun(ctx, ask[i]) })
+	for i, o := range ask {
+		key := gitsync.KeyOf(o)
+		s.Predicted[key] = answers[i]
+		live := living[key]
+		if live == nil || answers[i].Object == nil {
+			continue
+		}
+		changes, err := gitsync.Changes(answers[i].Object, live, gitsync.IgnoredFor(s.App.Spec.IgnoreDifferences, live))
+		if err == nil && !changes {
+			s.memory.agreed[key] = agree(o, live)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func agree(manifest, live *unstructured.Unstructured) agreement {
+	return agreement{gitsync.Digest(manifest), gitsync.NormalDigest(live)}
+}
+
+// writer writes as the service account that the project names for the destination.
+func (s *seen) writer() (*cluster.Writer, error) {
+	migrates := cluster.ClientSideManager
+	if name := s.App.Annotations[gitopsv1.AnnotationClientSideMigrationManager]; name != "" {
+		migrates = name
+	}
+	if gitopsv1.SyncOption(gitopsv1.SyncOptions(s.App.Spec), "ClientSideApplyMigration") == "false" {
+		migrates = ""
+	}
+	account, err := gitsync.ServiceAccount(s.Observation)
+	if err != nil {
+		return nil, err
+	}
+	return s.cluster.As(account, migrates)
+}

@@ -1,0 +1,123 @@
+package gitsync
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+)
+
+// auto gives the operation that nobody need ask for; nil if there is none to start now. It also says in conditions why one is not started.
+func (d *decision) auto() *gitopsv1.Operation {
+	spec := d.app.Spec
+	if !gitopsv1.IsAutomated(spec) || d.syncStatus() != gitopsv1.SyncOutOfSync || !d.hasWork() {
+		return nil
+	}
+	last := d.app.Status.OperationState
+	same := last != nil && d.sameAsLast(last)
+	if same && last.Phase != gitopsv1.OperationSucceeded && last.Phase.Completed() {
+		d.condition(gitopsv1.ConditionSyncError, fmt.Sprintf("Failed last sync attempt to [%s]: %s", d.o.Target.revision(), last.Message))
+		return nil
+	}
+	if same && (!gitopsv1.SelfHeals(spec) || d.healsLater(last)) {
+		return nil
+	}
+	if d.wouldWipe() {
+		d.condition(gitopsv1.ConditionSyncError, fmt.Sprintf("Skipping sync attempt to [%s]: auto-sync will wipe out all resources", d.o.Target.revision()))
+		return nil
+	}
+	if may := MayStart(d.o.Project.Spec.SyncWindows, d.app, d.o.Now, false); !may.Allowed {
+		d.keepCondition(gitopsv1.ConditionSyncError)
+		d.again(windowLook)
+		return nil
+	}
+	op := &gitopsv1.Operation{
+		Sync: &gitopsv1.SyncOperation{
+			Prune: gitopsv1.Prunes(spec), SyncOptions: gitopsv1.SyncOptions(spec),
+		},
+		InitiatedBy: gitopsv1.OperationInitiator{Automated: true},
+		Retry:       gitopsv1.RetryOf(spec),
+	}
+	if gitopsv1.HasSeveralSources(spec) {
+		op.Sync.Revisions, op.Sync.Sources = d.o.Target.Revisions, spec.Sources
+	} else {
+		op.Sync.Revision, op.Sync.Source = d.o.Target.revision(), spec.Source
+	}
+	if same {
+		op.Sync.Resources = d.drifted()
+		op.Sync.AutoHealAttemptsCount = attempts(last) + 1
+	}
+	return op
+}
+
+// windowLook is how often a closed window is looked at.
+const windowLook = 30 * time.Second
+
+// hasWork reports whether a sync would do anything: what only needs pruning counts only if that is allowed, and what a canary rejected does not.
+func (d *decision) hasWork() bool {
+	return slices.ContainsFunc(d.items, func(it item) bool {
+		return d.isFree(it) && (it.desired != nil || gitopsv1.Prunes(d.app.Spec))
+	})
+}
+
+// isFree reports whether an object differs and may be written without being asked for.
+func (d *decision) isFree(it item) bool { return it.differs && !d.isHeld(it.key) && it.foreign == "" }
+
+// sameAsLast reports whether the last operation synced what the spec asks for now.
+func (d *decision) sameAsLast(last *gitopsv1.OperationState) bool {
+	r := last.SyncResult
+	if r == nil {
+		return !last.Phase.Completed()
+	}
+	if gitopsv1.HasSeveralSources(d.app.Spec) {
+		return slices.Equal(r.Revisions, d.o.Target.Revisions) && equality.Semantic.DeepEqual(r.Sources, d.app.Spec.Sources)
+	}
+	return r.Revision == d.o.Target.revision() && d.app.Spec.Source != nil && equality.Semantic.DeepEqual(r.Source, *d.app.Spec.Source)
+}
+
+// healsLater reports whether a self-heal must wait, and asks for another look when it need not.
+func (d *decision) healsLater(last *gitopsv1.OperationState) bool {
+	if last.FinishedAt == nil {
+		return false
+	}
+	left := last.FinishedAt.Add(HealWait(attempts(last))).Sub(d.o.Now)
+	if left > 0 {
+		d.again(left)
+	}
+	return left > 0
+}
+
+func attempts(last *gitopsv1.OperationState) int64 {
+	if last.Operation.Sync == nil {
+		return 0
+	}
+	return last.Operation.Sync.AutoHealAttemptsCount
+}
+
+// drifted lists the objects that a self-heal writes.
+func (d *decision) drifted() (all []gitopsv1.SyncResource) {
+	for _, it := range d.items {
+		if d.isFree(it) {
+			all = append(all, gitopsv1.SyncResource{Group: it.key.Group, Kind: it.key.Kind, Namespace: it.key.Namespace, Name: it.key.Name})
+		}
+	}
+	return all
+}
+
+// wouldWipe reports whether an automated prune would leave nothing.
+func (d *decision) wouldWipe() bool {
+	return gitopsv1.Prunes(d.app.Spec) && !gitopsv1.AllowsEmpty(d.app.Spec) &&
+		!slices.ContainsFunc(d.items, func(it item) bool { return it.desired != nil })
+}
+
+// keepCondition leaves a condition as it was, because nothing was learnt about it.
+func (d *decision) keepCondition(kind gitopsv1.ApplicationConditionType) {
+	for _, c := range d.app.Status.Conditions {
+		if c.Type == kind {
+			d.condition(kind, c.Message)
+		}
+	}
+}

@@ -1,0 +1,217 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"github.com/sluice-delivery/sluice/gitsync"
+)
+
+// syncTimeout is how long the first list of a kind may take.
+const syncTimeout = 30 * time.Second
+
+// Cluster is one destination. It is safe for concurrent use.
+type Cluster struct {
+	// Identity is how Applications and projects name it.
+	Identity gitsync.Cluster
+
+	config  *rest.Config
+	http    *http.Client
+	mapper  meta.RESTMapper
+	direct  client.Client
+	cache   cache.Cache
+	changed func(cluster, trackingName string)
+	stop    context.CancelFunc
+
+	mu      sync.Mutex
+	watched map[schema.GroupVersionKind]*watch
+	recent  recent
+	writers map[string]client.Client
+	about   about
+}
+
+// open connects to a destination. Nothing is asked of it yet. changed is told the tracking name of each object that changes.
+func open(ctx context.Context, identity gitsync.Cluster, config *rest.Config, changed func(cluster, trackingName string)) (*Cluster, error) {
+	httpClient, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to cluster %s: %w", identity.Server, err)
+	}
+	mapper, err := apiutil.NewDynamicRESTMapper(config, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to cluster %s: %w", identity.Server, err)
+	}
+	scheme := runtime.NewScheme()
+	direct, err := client.New(config, client.Options{HTTPClient: httpClient, Mapper: mapper, Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("connecting to cluster %s: %w", identity.Server, err)
+	}
+	kept, err := cache.New(config, cache.Options{HTTPClient: httpClient, Mapper: mapper, Scheme: scheme, DefaultTransform: slim, ReaderFailOnMissingInformer: true})
+	if err != nil {
+		return nil, fmt.Errorf("connecting to cluster %s: %w", identity.Server, err)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	c := newCluster(identity, direct, mapper, kept, changed)
+	c.config, c.http, c.stop = config, httpClient, stop
+	go func() {
+		// The cache ends with ctx; it reports what goes wrong with single kinds where they are read.
+		_ = kept.Start(ctx) //nolint:errcheck // Start fails only when it is called twice
+	}()
+	return c, nil
+}
+
+func newCluster(identity gitsync.Cluster, direct client.Client, mapper meta.RESTMapper, kept cache.Cache, changed func(cluster, trackingName string)) *Cluster {
+	return &Cluster{
+		Identity: identity, direct: direct, mapper: mapper, cache: kept, changed: changed, stop: func() {},
+		watched: map[schema.GroupVersionKind]*watch{}, writers: map[string]client.Client{},
+	}
+}
+
+// Kinds tells what the destination knows about kinds.
+func (c *Cluster) Kinds(kinds []gitsync.GroupKind) (map[gitsync.GroupKind]gitsync.Kind, error) {
+	known := map[gitsync.GroupKind]gitsync.Kind{}
+	for _, k := range kinds {
+		if _, seen := known[k]; seen {
+			continue
+		}
+		mapping, err := c.mapper.RESTMapping(schema.GroupKind{Group: k.Group, Kind: k.Kind})
+		switch {
+		case meta.IsNoMatchError(err):
+			known[k] = gitsync.Kind{}
+		case err != nil:
+			return nil, fmt.Errorf("asking cluster %s for kind %s: %w", c.Identity.Server, k.Kind, err)
+		default:
+			known[k] = gitsync.Kind{Known: true, Namespaced: mapping.Scope.Name() == meta.RESTScopeNameNamespace}
+		}
+	}
+	return known, nil
+}
+
+// Live reads one object; nil if it does not exist or its kind is not known.
+func (c *Cluster) Live(ctx context.Context, gvk schema.GroupVersionKind, key gitsync.Key) (*unstructured.Unstructured, error) {
+	if _, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version); err != nil {
+		if meta.IsNoMatchError(err) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("asking cluster %s for kind %s: %w", c.Identity.Server, gvk.Kind, err)
+	}
+	if err := c.watch(ctx, gvk); err != nil {
+		return nil, err
+	}
+	o := &unstructured.Unstructured{}
+	o.SetGroupVersionKind(gvk)
+	name := client.ObjectKey{Namespace: key.Namespace, Name: key.Name}
+	err := c.cache.Get(ctx, name, o)
+	switch {
+	case apierrors.IsNotFound(err):
+		o = nil
+	case err != nil:
+		return nil, fmt.Errorf("reading %s %s: %w", gvk.Kind, name, err)
+	case isSlim(o):
+		// Nobody holds it yet, so only its name is kept; this is read once, when an Application takes it over.
+		o = o.NewEmptyInstance().(*unstructured.Unstructured)
+		o.SetGroupVersionKind(gvk)
+		if err := c.direct.Get(ctx, name, o); apierrors.IsNotFound(err) {
+			o = nil
+		} else if err != nil {
+			return nil, fmt.Errorf("reading %s %s: %w", gvk.Kind, name, err)
+		}
+	}
+	return c.recent.newest(gvk, key, o, time.Now()), nil
+}
+
+// Tracked lists the objects of a kind that an Application holds.
+func (c *Cluster) Tracked(ctx context.Context, gvk schema.GroupVersionKind, trackingName string) ([]*unstructured.Unstructured, error) {
+	return c.list(ctx, gvk, client.MatchingFields{trackingField: trackingName})
+}
+
+// List lists all objects of a kind; none if the kind is not known.
+func (c *Cluster) List(ctx context.Context, gvk schema.GroupVersionKind) ([]*unstructured.Unstructured, error) {
+	return c.list(ctx, gvk)
+}
+
+func (c *Cluster) list(ctx context.Context, gvk schema.GroupVersionKind, opts ...client.ListOption) ([]*unstructured.Unstructured, error) {
+	if _, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version); err != nil {
+		if meta.IsNoMatchError(err) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("asking cluster %s for kind %s: %w", c.Identity.Server, gvk.Kind, err)
+	}
+	if err := c.watch(ctx, gvk); err != nil {
+		return nil, err
+	}
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
+	if err := c.cache.List(ctx, list, opts...); err != nil {
+		return nil, fmt.Errorf("listing %s: %w", gvk.Kind, err)
+	}
+	var all []*unstructured.Unstructured
+	for i := range list.Items {
+		o := &list.Items[i]
+		if newest := c.recent.newest(gvk, gitsync.KeyOf(o), o, time.Now()); newest != nil {
+			all = append(all, newest)
+		}
+	}
+	return all, nil
+}
+
+// about is what charts may ask of a cluster.
+type about struct {
+	version string
+	apis    []string
+	at      time.Time
+}
+
+// aboutFor is how long it is believed.
+const aboutFor = 10 * time.Minute
+
+// About gives the version of the cluster and the APIs that it serves, as group/version and group/version/Kind.
+func (c *Cluster) About() (version string, apis []string, err error) {
+	c.mu.Lock()
+	known := c.about
+	c.mu.Unlock()
+	if time.Since(known.at) < aboutFor {
+		return known.version, known.apis, nil
+	}
+	d, err := discovery.NewDiscoveryClientForConfigAndClient(c.config, c.http)
+	if err != nil {
+		return "", nil, fmt.Errorf("asking cluster %s for its version: %w", c.Identity.Server, err)
+	}
+	info, err := d.ServerVersion()
+	if err != nil {
+		return "", nil, fmt.Errorf("asking cluster %s for its version: %w", c.Identity.Server, err)
+	}
+	_, lists, err := d.ServerGroupsAndResources()
+	var partly *discovery.ErrGroupDiscoveryFailed
+	if err != nil && !errors.As(err, &partly) {
+		return "", nil, fmt.Errorf("asking cluster %s for its APIs: %w", c.Identity.Server, err)
+	}
+	known = about{version: info.GitVersion, at: time.Now()}
+	for _, list := range lists {
+		known.apis = append(known.apis, list.GroupVersion)
+		for _, r := range list.APIResources {
+			if !strings.Contains(r.Name, "/") {
+				known.apis = append(known.apis, list.GroupVersion+"/"+r.Kind)
+			}
+		}
+	}
+	c.mu.Lock()
+	c.about = known
+	c.mu.Unlock()
+	return known.version, known.apis, nil
+}

@@ -1,0 +1,188 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/gitsync"
+)
+
+// Set is all destinations: the cluster of the controller, and those of cluster Secrets. It is safe for concurrent use.
+type Set struct {
+	// Local is the way to the cluster of the controller.
+	Local *rest.Config
+	// Secrets reads the cluster Secrets, which are in Namespace.
+	Secrets   client.Reader
+	Namespace string
+	// Changed is told the cluster's server and the tracking name of each object that changes.
+	Changed func(server, trackingName string)
+	// Context ends all watches.
+	Context context.Context //nolint:containedctx // watches outlive the pass that began them
+
+	mu   sync.Mutex
+	open map[string]*opened
+}
+
+type opened struct {
+	cluster *Cluster
+	// config is what the Secret said.
+	config string
+}
+
+// target is one destination as it is configured.
+type target struct {
+	identity gitsync.Cluster
+	project  string
+	config   string
+	connect  func() (*rest.Config, error)
+}
+
+// Find gives the destination that an Application names. The Problem of the answer, if there is one, is for the Application's status.
+func (s *Set) Find(ctx context.Context, d gitopsv1.Destination, project *gitopsv1.AppProject) (*Cluster, gitsync.Cluster, error) {
+	targets, err := s.targets(ctx)
+	if err != nil {
+		return nil, gitsync.Cluster{}, err
+	}
+	name := d.Name
+	server := strings.TrimSuffix(d.Server, "/")
+	if server == "" && name == "" {
+		return nil, gitsync.Cluster{Problem: "destination server or name is missing: set spec.destination.server or spec.destination.name"}, nil
+	}
+	matches := slices.DeleteFunc(targets, func(t target) bool {
+		return server != "" && t.identity.Server != server || server == "" && t.identity.Name != name
+	})
+	switch {
+	case len(matches) == 0:
+		return nil, gitsync.Cluster{Server: server, Name: name, Gone: true, Problem: fmt.Sprintf(
+			"there is no cluster %s: add a Secret with the label %s=%s", cmp.Or(server, name), gitopsv1.LabelSecretType, gitopsv1.SecretTypeCluster)}, nil
+	case len(matches) > 1 && server == "":
+		return nil, gitsync.Cluster{Name: name, Problem: fmt.Sprintf("there are %d clusters with the name %s: name the server instead", len(matches), name)}, nil
+	}
+	t := matches[0]
+	if project != nil && project.Spec.PermitOnlyProjectScopedClusters && t.project != project.Name {
+		t.identity.Problem = fmt.Sprintf("project %s permits only its own clusters, and %s is none", project.Name, t.identity.Server)
+		return nil, t.identity, nil
+	}
+	c, err := s.connect(t)
+	if err != nil {
+		t.identity.Problem = err.Error()
+		return nil, t.identity, nil
+	}
+	return c, t.identity, nil
+}
+
+// connect opens a destination once, and anew when its Secret has changed.
+func (s *Set) connect(t target) (*Cluster, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known := s.open[t.identity.Server]; known != nil {
+		if known.config == t.config {
+			return known.cluster, nil
+		}
+		known.cluster.stop()
+		delete(s.open, t.identity.Server)
+	}
+	config, err := t.connect()
+	if err != nil {
+		return nil, err
+	}
+	c, err := open(s.Context, t.identity, config, s.Changed)
+	if err != nil {
+		return nil, err
+	}
+	if s.open == nil {
+		s.open = map[string]*opened{}
+	}
+	s.open[t.identity.Server] = &opened{c, t.config}
+	return c, nil
+}
+
+// targets lists the destinations. The local one is there without a Secret; one for its server may give it another name.
+func (s *Set) targets(ctx context.Context) ([]target, error) {
+	var list corev1.SecretList
+	err := s.Secrets.List(ctx, &list, client.InNamespace(s.Namespace), client.MatchingLabels{gitopsv1.LabelSecretType: gitopsv1.SecretTypeCluster})
+	if err != nil {
+		return nil, fmt.Errorf("listing cluster Secrets: %w", err)
+	}
+	local := target{
+		identity: gitsync.Cluster{Server: gitopsv1.InClusterServer, Name: gitopsv1.InClusterName},
+		connect:  func() (*rest.Config, error) { return rest.CopyConfig(s.Local), nil },
+	}
+	var all []target
+	for i := range list.Items {
+		secret := &list.Items[i]
+		t := target{
+			identity: gitsync.Cluster{Server: strings.TrimSuffix(string(secret.Data["server"]), "/"), Name: string(secret.Data["name"])},
+			project:  string(secret.Data["project"]),
+			config:   string(secret.Data["config"]),
+			connect:  func() (*rest.Config, error) { return configOf(secret) },
+		}
+		if t.identity.Server == gitopsv1.InClusterServer {
+			local.identity.Name, local.project = cmp.Or(t.identity.Name, local.identity.Name), t.project
+			continue
+		}
+		all = append(all, t)
+	}
+	return append(all, local), nil
+}
+
+// access is the key config of a cluster Secret.
+type access struct {
+	Username           string          `json:"username"`
+	Password           string          `json:"password"`
+	BearerToken        string          `json:"bearerToken"`
+	AWSAuthConfig      json.RawMessage `json:"awsAuthConfig"`
+	ExecProviderConfig json.RawMessage `json:"execProviderConfig"`
+	DisableCompression bool            `json:"disableCompression"`
+	ProxyURL           string          `json:"proxyUrl"`
+	TLSClientConfig    struct {
+		Insecure   bool   `json:"insecure"`
+		ServerName string `json:"serverName"`
+		CAData     []byte `json:"caData"`
+		CertData   []byte `json:"certData"`
+		KeyData    []byte `json:"keyData"`
+	} `json:"tlsClientConfig"`
+}
+
+// configOf reads how a cluster is reached. Errors name the Secret and never its content.
+func configOf(secret *corev1.Secret) (*rest.Config, error) {
+	refuse := func(problem string) error { return fmt.Errorf("cluster Secret %s: %s", secret.Name, problem) }
+	var a access
+	if text := secret.Data["config"]; len(text) > 0 && json.Unmarshal(text, &a) != nil {
+		return nil, refuse("the key config is no JSON of the expected form")
+	}
+	switch {
+	case a.AWSAuthConfig != nil || a.ExecProviderConfig != nil:
+		return nil, refuse("awsAuthConfig and execProviderConfig run programs that this controller does not bring: give a bearerToken or a client certificate")
+	case len(secret.Data["namespaces"]) > 0:
+		return nil, refuse("the key namespaces is not built: give the cluster's service account the rights of single namespaces instead")
+	}
+	config := &rest.Config{
+		Host: string(secret.Data["server"]), Username: a.Username, Password: a.Password, BearerToken: a.BearerToken,
+		DisableCompression: a.DisableCompression, QPS: -1,
+		TLSClientConfig: rest.TLSClientConfig{Insecure: a.TLSClientConfig.Insecure, ServerName: a.TLSClientConfig.ServerName,
+			CAData: a.TLSClientConfig.CAData, CertData: a.TLSClientConfig.CertData, KeyData: a.TLSClientConfig.KeyData},
+	}
+	if a.ProxyURL != "" {
+		proxy, err := proxyOf(a.ProxyURL)
+		if err != nil {
+			return nil, refuse("proxyUrl is no URL")
+		}
+		config.Proxy = proxy
+	}
+	return config, nil
+}
+
+// errNoURL hides the text that could not be parsed, because proxies are often written with a password.
+var errNoURL = errors.New("no URL")

@@ -1,0 +1,210 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/csaupgrade"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/gitsync"
+)
+
+// Writer writes to a destination, as the controller itself or as a service account.
+type Writer struct {
+	cluster *Cluster
+	client  client.Client
+	// migrates is the manager of client-side applies whose fields are taken over; empty for none.
+	migrates string
+}
+
+// As gives the writer that acts as a service account, namespace:name; as the controller itself if the name is empty. The fields of the client-side
+// manager migrates, if it is not empty, are taken over by the first apply.
+func (c *Cluster) As(serviceAccount, migrates string) (*Writer, error) {
+	if serviceAccount == "" {
+		return &Writer{cluster: c, client: c.direct, migrates: migrates}, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known := c.writers[serviceAccount]; known != nil {
+		return &Writer{cluster: c, client: known, migrates: migrates}, nil
+	}
+	config := rest.CopyConfig(c.config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: "system:serviceaccount:" + serviceAccount}
+	made, err := client.New(config, client.Options{Mapper: c.mapper, Scheme: c.direct.Scheme()})
+	if err != nil {
+		return nil, fmt.Errorf("acting as service account %s: %w", serviceAccount, err)
+	}
+	c.writers[serviceAccount] = made
+	return &Writer{cluster: c, client: made, migrates: migrates}, nil
+}
+
+// DryRun asks what an apply would make of an object. That its namespace does not exist yet is no problem, because the same operation may make it.
+func (w *Writer) DryRun(ctx context.Context, manifest *unstructured.Unstructured) (gitsync.Prediction, error) {
+	p := gitsync.Prediction{Of: gitsync.Digest(manifest)}
+	o, err := w.patch(ctx, manifest, "Strict", client.DryRunAll)
+	switch {
+	case err == nil:
+		p.Object = o
+	case isMissingNamespace(err, manifest):
+	case apierrors.IsTimeout(err), apierrors.IsServerTimeout(err), apierrors.IsTooManyRequests(err), apierrors.ReasonForError(err) == metav1.StatusReasonUnknown:
+		return p, fmt.Errorf("asking for a dry run of %s %s: %w", manifest.GetKind(), manifest.GetName(), err)
+	default:
+		p.Problem = err.Error()
+	}
+	return p, nil
+}
+
+func isMissingNamespace(err error, o *unstructured.Unstructured) bool {
+	return apierrors.IsNotFound(err) && o.GetNamespace() != "" && strings.Contains(err.Error(), `namespaces "`+o.GetNamespace()+`" not found`)
+}
+
+func (w *Writer) patch(ctx context.Context, manifest *unstructured.Unstructured, validation string, opts ...client.PatchOption) (*unstructured.Unstructured, error) {
+	o := manifest.DeepCopy()
+	o.SetManagedFields(nil)
+	unstructured.RemoveNestedField(o.Object, "status")
+	unstructured.RemoveNestedField(o.Object, "metadata", "creationTimestamp")
+	text, err := json.Marshal(o.Object)
+	if err != nil {
+		return nil, err
+	}
+	opts = append([]client.PatchOption{client.FieldOwner(gitopsv1.FieldManager), client.ForceOwnership, client.FieldValidation(validation)}, opts...)
+	return o, w.client.Patch(ctx, o, client.RawPatch(types.ApplyPatchType, text), opts...)
+}
+
+// Apply writes one object. It fails with a conflict if the object has changed since it was observed, in which case nothing was decided about it
+// and another look is due; every other failure is the outcome.
+func (w *Writer) Apply(ctx context.Context, write gitsync.Write) (gitsync.Outcome, error) {
+	o, err := w.apply(ctx, write)
+	if write.Force && write.Live != nil && (apierrors.IsInvalid(err) || apierrors.IsForbidden(err) && strings.Contains(err.Error(), "immutable")) {
+		// Once it is gone, the next pass makes it anew.
+		return gitsync.Outcome{}, w.replaceLater(ctx, write.Live, err)
+	}
+	outcome := gitsync.Outcome{Task: write.Task, Version: write.Object.GroupVersionKind().Version}
+	switch {
+	case apierrors.IsConflict(err):
+		return outcome, err
+	case err != nil:
+		outcome.Problem = err.Error()
+		return outcome, nil
+	}
+	w.cluster.recent.remember(o, time.Now())
+	verb := "configured"
+	switch {
+	case write.Live == nil:
+		verb = "created"
+	case write.Live.GetResourceVersion() == o.GetResourceVersion():
+		verb = "unchanged"
+	case write.Replace:
+		verb = "replaced"
+	}
+	resource := strings.ToLower(o.GetKind())
+	if group := o.GroupVersionKind().Group; group != "" {
+		resource += "." + group
+	}
+	outcome.Message = resource + "/" + o.GetName() + " " + verb
+	return outcome, nil
+}
+
+func (w *Writer) apply(ctx context.Context, write gitsync.Write) (*unstructured.Unstructured, error) {
+	o := write.Object.DeepCopy()
+	validation := "Ignore"
+	if write.Validate {
+		validation = "Strict"
+	}
+	if write.Live == nil {
+		if write.Replace {
+			return o, w.client.Create(ctx, o, client.FieldOwner(gitopsv1.FieldManager), client.FieldValidation(validation))
+		}
+		return w.patch(ctx, o, validation)
+	}
+	o.SetResourceVersion(write.Live.GetResourceVersion())
+	if write.Replace {
+		return o, w.client.Update(ctx, o, client.FieldOwner(gitopsv1.FieldManager), client.FieldValidation(validation))
+	}
+	if migrated, err := w.migrate(ctx, write.Live); err != nil {
+		return nil, err
+	} else if migrated != "" {
+		o.SetResourceVersion(migrated)
+	}
+	return w.patch(ctx, o, validation)
+}
+
+// migrate makes the fields of client-side applies ours, so that one that leaves Git leaves the cluster. It gives the new resource version.
+func (w *Writer) migrate(ctx context.Context, live *unstructured.Unstructured) (string, error) {
+	if w.migrates == "" || !slices.ContainsFunc(live.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool { return e.Manager == w.migrates }) {
+		return "", nil
+	}
+	patch, err := csaupgrade.UpgradeManagedFieldsPatch(live, sets.New(w.migrates), gitopsv1.FieldManager)
+	if err != nil || patch == nil {
+		return "", err
+	}
+	o := live.DeepCopy()
+	if err := w.client.Patch(ctx, o, client.RawPatch(types.JSONPatchType, patch)); err != nil {
+		return "", err
+	}
+	return o.GetResourceVersion(), nil
+}
+
+func (w *Writer) replaceLater(ctx context.Context, live *unstructured.Unstructured, why error) error {
+	if err := w.remove(ctx, live, metav1.DeletePropagationForeground); err != nil {
+		return fmt.Errorf("deleting what cannot be changed in place (%s): %w", why, err)
+	}
+	gvk := live.GroupVersionKind()
+	return apierrors.NewConflict(gvk.GroupVersion().WithResource(gvk.Kind).GroupResource(), live.GetName(), why)
+}
+
+var propagations = map[string]metav1.DeletionPropagation{
+	"foreground": metav1.DeletePropagationForeground, "background": metav1.DeletePropagationBackground, "orphan": metav1.DeletePropagationOrphan,
+}
+
+// Delete deletes what was observed, and nothing else of that name.
+func (w *Writer) Delete(ctx context.Context, d gitsync.Deletion) (gitsync.Outcome, error) {
+	outcome := gitsync.Outcome{Task: d.Task, Version: d.Live.GroupVersionKind().Version}
+	err := w.remove(ctx, d.Live, propagations[d.Propagation])
+	switch {
+	case apierrors.IsConflict(err):
+		return outcome, err
+	case err != nil && !apierrors.IsNotFound(err):
+		outcome.Problem = err.Error()
+	}
+	return outcome, nil
+}
+
+func (w *Writer) remove(ctx context.Context, live *unstructured.Unstructured, propagation metav1.DeletionPropagation) error {
+	uid := live.GetUID()
+	opts := []client.DeleteOption{client.Preconditions{UID: &uid}}
+	if propagation != "" {
+		opts = append(opts, client.PropagationPolicy(propagation))
+	}
+	err := w.client.Delete(ctx, live, opts...)
+	if err == nil {
+		w.cluster.recent.forget(live)
+	}
+	return err
+}
+
+// Release takes our finalizer off a hook object.
+func (w *Writer) Release(ctx context.Context, live *unstructured.Unstructured) error {
+	o := live.DeepCopy()
+	o.SetFinalizers(slices.DeleteFunc(slices.Clone(o.GetFinalizers()), func(f string) bool { return f == gitopsv1.FinalizerHook }))
+	err := w.client.Patch(ctx, o, client.MergeFromWithOptions(live, client.MergeFromWithOptimisticLock{}))
+	if err == nil {
+		w.cluster.recent.remember(o, time.Now())
+	}
+	return client.IgnoreNotFound(err)
+}
+
+// ClientSideManager is the manager of kubectl's client-side applies.
+const ClientSideManager = "kubectl-client-side-apply"

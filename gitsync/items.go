@@ -1,0 +1,130 @@
+package gitsync
+
+import (
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+)
+
+// item is one object of an Application, as it is wanted and as it lives.
+type item struct {
+	key Key
+	// desired is the manifest with the fields of Rollouts adopted; nil for an object that Git does not hold.
+	desired *unstructured.Unstructured
+	live    *Live
+	// differs is true where an apply would change something, and where there is nothing live.
+	differs bool
+	// foreign is the tracking name of another Application that exists and holds the object. Only somebody's own sync takes it away from there, because
+	// two Applications that both do so by themselves would never rest.
+	foreign string
+	// problem says why the object could not be compared.
+	problem string
+	hook    bool
+}
+
+// compare holds prepared manifests against what lives. Hooks take no part, and neither do live objects that are hooks.
+func compare(o Observation, p Prepared) (items []item) {
+	name := TrackingName(o.App, o.ControlNamespace)
+	living := map[Key]*Live{}
+	for i := range o.Live {
+		living[KeyOf(o.Live[i].Object)] = &o.Live[i]
+	}
+	wanted := map[Key]bool{}
+	for _, desired := range p.Objects {
+		key := KeyOf(desired)
+		wanted[key] = true
+		if _, hook := HooksOf(desired); hook {
+			continue
+		}
+		items = append(items, compareOne(o, name, desired, living[key]))
+	}
+	for i := range o.Live {
+		live := &o.Live[i]
+		_, hook := HooksOf(live.Object)
+		if key := KeyOf(live.Object); !wanted[key] && !hook && TrackedBy(live.Object) == name && !isOwned(live.Object) && !isCRD(key) {
+			items = append(items, item{key: key, live: live, differs: true})
+		}
+	}
+	slices.SortFunc(items, func(a, b item) int { return compareKeys(a.key, b.key) })
+	return items
+}
+
+// isOwned reports whether another object made this one and copied the tracking id along.
+func isOwned(o *unstructured.Unstructured) bool { return len(o.GetOwnerReferences()) > 0 }
+
+func compareOne(o Observation, name string, desired *unstructured.Unstructured, live *Live) item {
+	it := item{key: KeyOf(desired), desired: desired, live: live, differs: true}
+	if live == nil {
+		return it
+	}
+	if holder := TrackedBy(live.Object); holder != name && o.Holders[holder] {
+		it.foreign = holder
+	}
+	it.desired = Adopt(desired, live.Object, o.Rollouts)
+	ignored := IgnoredFor(o.App.Spec.IgnoreDifferences, live.Object)
+	var err error
+	if p, asked := o.Predicted[it.key]; asked && p.Object != nil && p.Of == Digest(it.desired) {
+		it.differs, err = Changes(p.Object, live.Object, ignored)
+	} else {
+		it.differs, err = Differs(it.desired, live.Object, ignored)
+	}
+	if err != nil {
+		it.problem = err.Error()
+	}
+	if len(ignored) > 0 && option(o, desired, "RespectIgnoreDifferences") == "true" {
+		it.desired = respect(it.desired, live.Object, ignored)
+	}
+	return it
+}
+
+// Questions lists the manifests of which only a dry run can tell what an apply would do: those that seem to differ from what lives, and before
+// the first write of an operation also those that do not live, so that nothing is applied if something is refused.
+func Questions(o Observation) (ask []*unstructured.Unstructured) {
+	m := o.Target
+	starting := false
+	if s := o.App.Status.OperationState; s != nil && s.Phase == gitopsv1.OperationRunning && o.App.Operation != nil {
+		if o.Running != nil {
+			m = *o.Running
+		}
+		starting = s.SyncResult == nil || len(s.SyncResult.Resources) == 0
+	}
+	seen := map[Key]bool{}
+	for _, material := range []Material{o.Target, m} {
+		for _, it := range compare(o, Prepare(o, material)) {
+			if it.desired == nil || !it.differs || seen[it.key] || !o.Kinds[GroupKind{it.key.Group, it.key.Kind}].Known {
+				continue
+			}
+			if it.live != nil || starting {
+				seen[it.key] = true
+				ask = append(ask, it.desired)
+			}
+		}
+	}
+	return ask
+}
+
+// option is the value of a sync option: the object's own, else the Application's.
+func option(o Observation, of *unstructured.Unstructured, key string) string {
+	if of != nil {
+		if value := gitopsv1.SyncOption(listed(of.GetAnnotations()[gitopsv1.AnnotationSyncOptions]), key); value != "" {
+			return value
+		}
+	}
+	return gitopsv1.SyncOption(syncOptions(o), key)
+}
+
+// syncOptions are those of the operation under way, else those of the spec.
+func syncOptions(o Observation) []string {
+	if s := o.App.Status.OperationState; s != nil && !s.Phase.Completed() && s.Operation.Sync != nil && len(s.Operation.Sync.SyncOptions) > 0 {
+		return s.Operation.Sync.SyncOptions
+	}
+	return gitopsv1.SyncOptions(o.App.Spec)
+}
+
+// sharedWarning tells of an object that two Applications want.
+func sharedWarning(it item, app *gitopsv1.Application) string {
+	return fmt.Sprintf("%s/%s is part of applications %s/%s and %s", it.key.Kind, it.key.Name, app.Namespace, app.Name, it.foreign)
+}

@@ -1,0 +1,138 @@
+package gitsync
+
+import (
+	"encoding/base64"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+)
+
+// shortestSecret is the length from which a value is looked for in texts; shorter ones stand in too many words, and are masked in objects all the same.
+const shortestSecret = 4
+
+// Mask knows the values of Secrets and keeps them out of everything that people and programs are shown. The zero Mask knows none.
+type Mask struct {
+	values   []string
+	replacer *strings.Replacer
+}
+
+// NewMask learns the values of the Secrets among some objects, as text and in base64.
+func NewMask(objects ...*unstructured.Unstructured) Mask {
+	var m Mask
+	for _, o := range objects {
+		if o == nil || !isSecret(o) {
+			continue
+		}
+		m.learn(o)
+		if last := withLastApplied(o); last != nil {
+			m.learn(last)
+		}
+	}
+	// The longest first, so that no part of a value stays behind.
+	slices.SortFunc(m.values, func(a, b string) int { return len(b) - len(a) })
+	m.values = slices.Compact(m.values)
+	var pairs []string
+	for _, v := range m.values {
+		pairs = append(pairs, v, "++++++++")
+	}
+	if len(pairs) > 0 {
+		m.replacer = strings.NewReplacer(pairs...)
+	}
+	return m
+}
+
+func (m *Mask) learn(o *unstructured.Unstructured) {
+	for _, field := range []string{"data", "stringData"} {
+		values, _ := o.Object[field].(map[string]any)
+		for _, value := range values {
+			text, ok := value.(string)
+			if !ok {
+				continue
+			}
+			m.add(text)
+			m.add(base64.StdEncoding.EncodeToString([]byte(text)))
+			if decoded, err := base64.StdEncoding.DecodeString(text); err == nil {
+				m.add(string(decoded))
+			}
+		}
+	}
+}
+
+func (m *Mask) add(value string) {
+	for _, v := range []string{value, strings.TrimSpace(value)} {
+		if len(v) >= shortestSecret {
+			m.values = append(m.values, v)
+		}
+	}
+}
+
+func isSecret(o *unstructured.Unstructured) bool {
+	return o.GetKind() == "Secret" && o.GroupVersionKind().Group == ""
+}
+
+// Text gives a text without the values that the Mask knows.
+func (m Mask) Text(text string) string {
+	if m.replacer == nil {
+		return text
+	}
+	return m.replacer.Replace(text)
+}
+
+// Objects gives copies of the states of one object, such as the wanted and the living one, with the values of a Secret masked. Equal values of a key have
+// equal masks, different ones different lengths, so that one sees that a value differs and not what it is. Other kinds come back as they are; nil stays nil.
+func Objects(states ...*unstructured.Unstructured) []*unstructured.Unstructured {
+	masked := make([]*unstructured.Unstructured, len(states))
+	names := map[string][]string{}
+	for i, o := range states {
+		if o == nil || !isSecret(o) {
+			masked[i] = o
+			continue
+		}
+		o = &unstructured.Unstructured{Object: secretData(o.DeepCopy().Object)}
+		maskData(o, names)
+		masked[i] = o
+	}
+	for _, o := range masked {
+		if o == nil || !isSecret(o) {
+			continue
+		}
+		if last := withLastApplied(o); last != nil {
+			last.Object = secretData(last.Object)
+			maskData(last, names)
+			annotations := o.GetAnnotations()
+			if text, err := last.MarshalJSON(); err == nil {
+				annotations[gitopsv1.AnnotationLastApplied] = string(text)
+			} else {
+				delete(annotations, gitopsv1.AnnotationLastApplied)
+			}
+			o.SetAnnotations(annotations)
+		} else if _, set := o.GetAnnotations()[gitopsv1.AnnotationLastApplied]; set {
+			unstructured.RemoveNestedField(o.Object, "metadata", "annotations", gitopsv1.AnnotationLastApplied)
+		}
+	}
+	return masked
+}
+
+func maskData(o *unstructured.Unstructured, seen map[string][]string) {
+	data, ok := o.Object["data"].(map[string]any)
+	if !ok {
+		delete(o.Object, "data") // whatever it is, it is nothing to be shown
+		return
+	}
+	for key, value := range data {
+		text, isText := value.(string)
+		if !isText {
+			data[key] = strings.Repeat("+", 8)
+			continue
+		}
+		at := slices.Index(seen[key], text)
+		if at < 0 {
+			at = len(seen[key])
+			seen[key] = append(seen[key], text)
+		}
+		data[key] = strings.Repeat("+", 8+4*at)
+	}
+}

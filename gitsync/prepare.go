@@ -1,0 +1,105 @@
+package gitsync
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+)
+
+// Prepared is manifests as they are to be applied: in their namespaces, each once, bound to their Application.
+type Prepared struct {
+	Objects []*unstructured.Unstructured
+	// Warnings are conditions that the manifests gave rise to.
+	Warnings []gitopsv1.ApplicationCondition
+}
+
+// Prepare fills in what manifests leave to their Application. A cluster-scoped object loses its namespace, a namespaced one without gets the
+// destination's; of two manifests of one object the last counts.
+func Prepare(o Observation, m Material) (p Prepared) {
+	destination := o.App.Spec.Destination.Namespace
+	name := TrackingName(o.App, o.ControlNamespace)
+	places, times := map[Key]int{}, map[Key]int{}
+	for _, manifest := range m.Objects {
+		one := place(manifest, destination, o.Kinds)
+		if misspelt := unknownHooks(one); misspelt != "" {
+			p.warn(gitopsv1.ConditionExcludedResourceWarning, fmt.Sprintf(
+				"%s has the hook annotation %q, which names no hook that is known: it is neither applied nor compared nor pruned", title(KeyOf(one)), misspelt))
+		}
+		if !isCRD(KeyOf(one)) {
+			one = track(one, name, destination)
+		}
+		key := KeyOf(one)
+		if key.Name == "" {
+			p.Objects = append(p.Objects, one)
+			continue
+		}
+		times[key]++
+		if at, repeated := places[key]; repeated {
+			p.Objects[at] = one
+			continue
+		}
+		places[key] = len(p.Objects)
+		p.Objects = append(p.Objects, one)
+	}
+	for _, o := range p.Objects {
+		if k := KeyOf(o); times[k] > 1 {
+			p.warn(gitopsv1.ConditionRepeatedResourceWarning, fmt.Sprintf("Resource %s/%s/%s/%s appeared %d times among application resources.",
+				k.Group, k.Kind, k.Namespace, k.Name, times[k]))
+		}
+	}
+	for _, w := range m.Warnings {
+		p.warn(gitopsv1.ConditionExcludedResourceWarning, w)
+	}
+	return p
+}
+
+func (p *Prepared) warn(kind gitopsv1.ApplicationConditionType, message string) {
+	p.Warnings = append(p.Warnings, gitopsv1.ApplicationCondition{Type: kind, Message: message})
+}
+
+func place(manifest *unstructured.Unstructured, destination string, kinds map[GroupKind]Kind) *unstructured.Unstructured {
+	one := manifest.DeepCopy()
+	key := KeyOf(one)
+	kind := kinds[GroupKind{key.Group, key.Kind}]
+	switch {
+	case kind.Known && !kind.Namespaced:
+		one.SetNamespace("")
+	case key.Namespace == "" && kind.Known:
+		one.SetNamespace(destination)
+	}
+	return one
+}
+
+// unknownHooks gives the hook annotation of a manifest that names no hook; empty if it names one or has none.
+func unknownHooks(o *unstructured.Unstructured) string {
+	phases, isHook := HooksOf(o)
+	if !isHook || len(phases) > 0 || len(deleteHooksOf(o)) > 0 {
+		return ""
+	}
+	text := o.GetAnnotations()[gitopsv1.AnnotationHook]
+	if slices.Contains(listed(text), "Skip") {
+		return ""
+	}
+	return cmp.Or(text, o.GetAnnotations()[gitopsv1.AnnotationHelmHook], "(empty)")
+}
+
+// title names an object for people.
+func title(k Key) string {
+	if k.Namespace == "" {
+		return k.Kind + " " + k.Name
+	}
+	return k.Kind + " " + k.Namespace + "/" + k.Name
+}
+
+// titleOfWire names an object as the texts of the wire contract do.
+func titleOfWire(k Key) string { return k.Group + "/" + k.Kind + "/" + k.Name }
+
+// compareKeys sorts as status.resources is sorted.
+func compareKeys(a, b Key) int {
+	return cmp.Or(strings.Compare(a.Group, b.Group), strings.Compare(a.Kind, b.Kind), strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+}

@@ -1,0 +1,64 @@
+package gitsync
+
+import (
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+)
+
+// TrackingName is the name by which objects are bound to an Application: its own, after its namespace where that is not the control namespace.
+func TrackingName(app *gitopsv1.Application, controlNamespace string) string {
+	if app.Namespace == "" || app.Namespace == controlNamespace {
+		return app.Name
+	}
+	return app.Namespace + "_" + app.Name
+}
+
+// TrackingID binds an object to an Application. A cluster-scoped object is written with the destination namespace, as the wire contract has it.
+func TrackingID(name string, k Key, destination string) string {
+	namespace := k.Namespace
+	if namespace == "" {
+		namespace = destination
+	}
+	return name + ":" + k.Group + "/" + k.Kind + ":" + namespace + "/" + k.Name
+}
+
+// TrackedBy is the tracking name of the Application that holds an object; empty if none does. The id must name the object itself, because
+// ids come along when objects are copied. An object that has no id but the label of older installations is held by the one in the label.
+func TrackedBy(o *unstructured.Unstructured) string {
+	id, hasID := o.GetAnnotations()[gitopsv1.AnnotationTrackingID]
+	if !hasID {
+		return o.GetLabels()[gitopsv1.LabelInstance]
+	}
+	parts := strings.Split(id, ":")
+	if len(parts) != 3 {
+		return ""
+	}
+	group, kind, ok := strings.Cut(parts[1], "/")
+	namespace, name, ok2 := strings.Cut(parts[2], "/")
+	key := KeyOf(o)
+	if !ok || !ok2 || strings.Contains(kind, "/") || strings.Contains(name, "/") || group != key.Group || kind != key.Kind || name != key.Name ||
+		key.Namespace != "" && namespace != key.Namespace {
+		return ""
+	}
+	return parts[0]
+}
+
+// isCRD reports whether an object defines a kind. Definitions carry no tracking id and so are never pruned, because their objects would go along.
+func isCRD(k Key) bool {
+	return k.Group == "apiextensions.k8s.io" && k.Kind == "CustomResourceDefinition"
+}
+
+// track gives a copy of a manifest with its tracking id.
+func track(o *unstructured.Unstructured, name, destination string) *unstructured.Unstructured {
+	o = o.DeepCopy()
+	annotations := o.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[gitopsv1.AnnotationTrackingID] = TrackingID(name, KeyOf(o), destination)
+	o.SetAnnotations(annotations)
+	return o
+}

@@ -1,0 +1,301 @@
+package gitsync
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/yaml"
+
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+)
+
+// world is a toy: one Application, a repository of commits, and a cluster that keeps what is applied.
+type world struct {
+	now     time.Time
+	app     *gitopsv1.Application
+	project *gitopsv1.AppProject
+	// commits holds manifests by revision; head is the newest.
+	commits map[string][]*unstructured.Unstructured
+	head    string
+	objects map[Key]*unstructured.Unstructured
+	health  map[Key]Health
+	// broken objects are refused when they are applied, invalid ones by the dry run already.
+	broken, invalid map[Key]string
+	holders         map[string]bool
+	version         int
+	writes          int
+	story           []string
+	// crash, if it is not negative, is after how many more writes the process dies.
+	crash int
+}
+
+const project = "default"
+
+func newWorld(spec string) *world {
+	app := &gitopsv1.Application{ObjectMeta: metav1.ObjectMeta{Namespace: "argocd", Name: "shop"}}
+	app.Spec = gitopsv1.ApplicationSpec{
+		Source:      &gitopsv1.Source{RepoURL: "https://git.example.com/org/repo.git", Path: "shop"},
+		Destination: gitopsv1.Destination{Server: gitopsv1.InClusterServer, Namespace: "prod"},
+	}
+	if err := yaml.UnmarshalStrict([]byte(spec), &app.Spec); err != nil {
+		panic(err)
+	}
+	return &world{
+		now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC), app: app, commits: map[string][]*unstructured.Unstructured{},
+		project: &gitopsv1.AppProject{ObjectMeta: metav1.ObjectMeta{Namespace: "argocd", Name: project}, Spec: gitopsv1.AppProjectSpec{
+			SourceRepos: []string{"*"}, Destinations: []gitopsv1.ProjectDestination{{Server: "*", Namespace: "*"}},
+			ClusterResourceWhitelist: []gitopsv1.ClusterResource{{Group: "*", Kind: "*"}},
+		}},
+		objects: map[Key]*unstructured.Unstructured{}, health: map[Key]Health{}, broken: map[Key]string{}, invalid: map[Key]string{},
+		holders: map[string]bool{}, crash: -1,
+	}
+}
+
+const automated = `
+syncPolicy: {automated: {prune: true, selfHeal: true}}
+`
+
+// parse reads manifests from YAML documents.
+func parse(text string) (all []*unstructured.Unstructured) {
+	for one := range strings.SplitSeq(text, "\n---\n") {
+		o := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal([]byte(one), &o.Object); err != nil {
+			panic(err)
+		}
+		if o.Object != nil {
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+func (w *world) push(revision, manifests string) {
+	w.commits[revision], w.head = parse(manifests), revision
+}
+
+var clusterKinds = []string{"Namespace", "ClusterRole", "CustomResourceDefinition"}
+
+// observation looks at everything, as the loop does.
+func (w *world) observation() Observation {
+	o := Observation{
+		Now: w.now, App: w.app.DeepCopy(), ControlNamespace: "argocd", Project: w.project, Holders: w.holders,
+		Cluster: Cluster{Server: gitopsv1.InClusterServer, Name: gitopsv1.InClusterName},
+		Target:  w.material(w.head), Kinds: map[GroupKind]Kind{}, Predicted: map[Key]Prediction{},
+	}
+	if SyncUnderWay(w.app) != nil {
+		if sources, revisions := SourcesOfSync(w.app); !SameMaterial(o.Target, sources, revisions) {
+			m := w.material(revisions[0])
+			o.Running = &m
+		}
+	}
+	for _, objects := range slices.Collect(maps.Values(w.commits)) {
+		for _, m := range objects {
+			k := KeyOf(m)
+			o.Kinds[GroupKind{k.Group, k.Kind}] = Kind{Known: k.Kind != "Mystery", Namespaced: !slices.Contains(clusterKinds, k.Kind)}
+		}
+	}
+	o.Kinds[GroupKind{"", "Namespace"}] = Kind{Known: true}
+	for _, k := range slices.SortedFunc(maps.Keys(w.objects), compareKeys) {
+		live := w.objects[k]
+		h := w.healthOf(k, live)
+		if k.Kind == "Namespace" && !CreatesNamespace(o) {
+			continue
+		}
+		o.Live = append(o.Live, Live{Object: live.DeepCopy(), Health: h})
+		if k.Kind == kindRollout {
+			o.Rollouts = append(o.Rollouts, live.DeepCopy())
+		}
+	}
+	for _, q := range Questions(o) {
+		p := Prediction{Of: Digest(q), Problem: w.invalid[KeyOf(q)]}
+		if live := w.objects[KeyOf(q)]; live != nil && p.Problem == "" {
+			p.Object = w.merged(q, live)
+		}
+		o.Predicted[KeyOf(q)] = p
+	}
+	return o
+}
+
+// healthOf is what was set for an object, or what its status says for the generation that it has; a hook or an object without either is Healthy.
+func (w *world) healthOf(k Key, live *unstructured.Unstructured) Health {
+	if observed, set, _ := unstructured.NestedInt64(live.Object, "status", "observedGeneration"); set && observed != live.GetGeneration() {
+		return Health{Status: Progressing, Message: "generation not observed"}
+	}
+	if h, set := w.health[k]; set {
+		return h
+	}
+	if k.Kind == "ConfigMap" {
+		return Health{}
+	}
+	return Health{Status: Healthy}
+}
+
+func (w *world) material(revision string) Material {
+	m := Material{Revisions: []string{revision}, Sources: gitopsv1.SourcesOf(w.app.Spec), SourceTypes: []gitopsv1.SourceType{gitopsv1.SourceTypeDirectory}}
+	if objects, known := w.commits[revision]; known {
+		m.Objects = objects
+	} else {
+		m.Problem = "there is no revision " + revision
+	}
+	return m
+}
+
+// merged is what an apply makes of an object: our fields are replaced, those of others stay.
+func (w *world) merged(manifest, live *unstructured.Unstructured) *unstructured.Unstructured {
+	o := manifest.DeepCopy()
+	for _, field := range []string{"uid", "creationTimestamp", "generation", "resourceVersion"} {
+		if v, set, _ := unstructured.NestedFieldCopy(live.Object, "metadata", field); set {
+			if err := unstructured.SetNestedField(o.Object, v, "metadata", field); err != nil {
+				panic(err)
+			}
+		}
+	}
+	if status, set := live.Object["status"]; set {
+		o.Object["status"] = status
+	}
+	return o
+}
+
+type crashed struct{}
+
+// wrote counts a write; the process may die right after it.
+func (w *world) wrote(what string) {
+	w.writes++
+	w.story = append(w.story, what)
+	if w.crash == 0 {
+		w.crash = -1
+		panic(crashed{})
+	}
+	if w.crash > 0 {
+		w.crash--
+	}
+}
+
+func (w *world) put(o *unstructured.Unstructured, live *unstructured.Unstructured) {
+	w.version++
+	if live == nil {
+		o = o.DeepCopy()
+		o.SetUID(types.UID(fmt.Sprint("uid-", w.version)))
+		o.SetCreationTimestamp(metav1.NewTime(w.now.Truncate(time.Second)))
+		o.SetGeneration(1)
+	} else {
+		generation := live.GetGeneration()
+		before, after := normal(live), normal(o)
+		o = w.merged(o, live)
+		if !sameValue(before, after, "") {
+			generation++
+		}
+		o.SetGeneration(generation)
+	}
+	o.SetResourceVersion(fmt.Sprint(w.version))
+	w.objects[KeyOf(o)] = o
+}
+
+// pass makes one pass and reports whether it wrote anything, and when to look again.
+func (w *world) pass() (wrote bool, after time.Duration) {
+	before := w.writes
+	defer func() {
+		if r := recover(); r != nil {
+			if _, died := r.(crashed); !died {
+				panic(r)
+			}
+			wrote, after = true, time.Millisecond
+		}
+	}()
+	plan := Decide(w.observation())
+	var outcomes []Outcome
+	for _, o := range plan.Release {
+		live := w.objects[KeyOf(o)]
+		live.SetFinalizers(slices.DeleteFunc(live.GetFinalizers(), func(f string) bool { return f == gitopsv1.FinalizerHook }))
+		w.wrote("release " + title(KeyOf(o)))
+	}
+	for _, d := range plan.Delete {
+		delete(w.objects, KeyOf(d.Live))
+		if !d.Task.Hook {
+			outcomes = append(outcomes, Outcome{Task: d.Task})
+		}
+		w.wrote("delete " + title(KeyOf(d.Live)))
+	}
+	for _, group := range plan.Apply {
+		for _, write := range group {
+			outcome := Outcome{Task: write.Task, Message: "configured"}
+			if outcome.Problem = w.broken[write.Task.Key]; outcome.Problem == "" {
+				w.put(write.Object, w.objects[KeyOf(write.Object)])
+				w.wrote("apply " + title(KeyOf(write.Object)))
+			}
+			outcomes = append(outcomes, outcome)
+		}
+	}
+	plan.Record(outcomes)
+	if fmt.Sprint(toYAML(w.app)) != fmt.Sprint(toYAML(plan.App)) {
+		w.app = plan.App
+		w.wrote("status")
+		for _, n := range plan.Notes {
+			w.story = append(w.story, n.Reason+": "+n.Message)
+		}
+	}
+	return w.writes > before, plan.After
+}
+
+func toYAML(o any) string {
+	text, err := yaml.Marshal(o)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+// settle passes until nothing is written any more; waits of up to a second pass by themselves.
+func (w *world) settle(t interface{ Fatalf(string, ...any) }) {
+	for range 200 {
+		wrote, after := w.pass()
+		if after > 0 && after <= time.Second {
+			w.now = w.now.Add(after)
+			continue
+		}
+		if !wrote {
+			return
+		}
+	}
+	t.Fatalf("no rest after 200 passes:\n%s", strings.Join(w.story[max(0, len(w.story)-30):], "\n"))
+}
+
+const deployment = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec: {replicas: 1, template: {spec: {containers: [{name: web, image: "web:1"}]}}}
+`
+
+const config = `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {a: "1"}
+`
+
+func TestACommitGoesOutByItselfAndWhatItDropsIsPruned(t *testing.T) {
+	w := newWorld(automated)
+	w.push("aaaa", deployment+"\n---\n"+config)
+	w.settle(t)
+	s := w.app.Status
+	if s.Sync.Status != gitopsv1.SyncSynced || s.Health.Status != gitopsv1.HealthHealthy || s.Sync.Revision != "aaaa" || len(w.objects) != 2 {
+		t.Fatalf("after the first commit:\n%s%s", toYAML(s), strings.Join(w.story, "\n"))
+	}
+	if s.OperationState.Phase != gitopsv1.OperationSucceeded || s.OperationState.Message != "successfully synced (all tasks run)" || w.app.Operation != nil {
+		t.Errorf("operation:\n%s", toYAML(s.OperationState))
+	}
+	w.push("bbbb", deployment)
+	w.settle(t)
+	s = w.app.Status
+	if s.Sync.Status != gitopsv1.SyncSynced || len(w.objects) != 1 || len(s.History) != 2 || s.History[1].Revision != "bbbb" || s.History[1].ID != 1 {
+		t.Errorf("after the second commit:\n%s%s", toYAML(s), strings.Join(w.story, "\n"))
+	}
+}
