@@ -10,8 +10,11 @@ import (
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 )
 
-// maxFilled bounds a metric after its arguments are filled in, in bytes: a long value may stand in many places.
+// maxFilled bounds what the arguments of a metric, or of all metrics of a run, add to it, in bytes: a long value may stand in many places.
 const maxFilled = 2 << 20
+
+// maxName is how much of a name an error repeats, in bytes.
+const maxName = 100
 
 // Fill replaces each {{args.NAME}} in the texts of a metric. A value cannot leave the text that it stands in: texts are replaced
 // one by one, not in the JSON around them, and values are not searched for further arguments. In a Prometheus query a value inside
@@ -20,7 +23,11 @@ const maxFilled = 2 << 20
 // With secrets nil, arguments that refer to Secrets stay as they are written; otherwise each must be in secrets, by the name of
 // the argument.
 func Fill(m v1alpha1.Metric, args []v1alpha1.Argument, secrets map[string]string) (v1alpha1.Metric, error) {
-	f := filler{values: map[string]string{}, kept: map[string]bool{}}
+	return newFiller(args, secrets).metric(m)
+}
+
+func newFiller(args []v1alpha1.Argument, secrets map[string]string) *filler {
+	f := &filler{values: map[string]string{}, kept: map[string]bool{}}
 	for _, a := range args {
 		value, isSecret := secrets[a.Name]
 		switch {
@@ -32,7 +39,7 @@ func Fill(m v1alpha1.Metric, args []v1alpha1.Argument, secrets map[string]string
 			f.kept[a.Name] = true
 		}
 	}
-	return f.metric(m)
+	return f
 }
 
 // SecretsOf lists the arguments whose values are in Secrets.
@@ -119,6 +126,9 @@ func (f *filler) object(n map[string]any) (any, error) {
 		if err != nil {
 			return nil, err
 		}
+		if _, taken := out[key]; taken {
+			return nil, fmt.Errorf("two keys become %q", key)
+		}
 		if out[key], err = f.tree(value); err != nil {
 			return nil, err
 		}
@@ -171,7 +181,7 @@ func (f *filler) value(name string) (string, error) {
 		return "{{args." + name + "}}", nil
 	}
 	if !ok {
-		return "", fmt.Errorf("failed to resolve {{args.%s}}", name)
+		return "", fmt.Errorf("failed to resolve {{args.%s}}", shorten(name, maxName))
 	}
 	if f.filled += len(value); f.filled > maxFilled {
 		return "", fmt.Errorf("the arguments fill more than %d bytes", maxFilled)
@@ -218,7 +228,7 @@ func (l *literal) read(s string) {
 		case l.escaped:
 			l.escaped = false
 		case l.quote == '#':
-			if c == '\n' {
+			if c == '\n' || c == '\r' {
 				l.quote = 0
 			}
 		case l.quote == 0:
@@ -233,6 +243,8 @@ func (l *literal) read(s string) {
 	}
 }
 
+var lineEnds = strings.NewReplacer("\n", " ", "\r", " ")
+
 // contain gives value in a form that does not end the literal.
 func (l *literal) contain(value string) (string, error) {
 	switch {
@@ -241,12 +253,17 @@ func (l *literal) contain(value string) (string, error) {
 	case l.escaped:
 		return "", fmt.Errorf("a backslash stands before it")
 	case l.quote == '#':
-		return strings.ReplaceAll(value, "\n", " "), nil
+		return lineEnds.Replace(value), nil
 	case l.quote == '`' && strings.Contains(value, "`"):
 		return "", fmt.Errorf("its value has a backtick, which cannot stand between backticks")
 	case l.quote == '`':
 		return value, nil
 	}
+	return l.escape(value), nil
+}
+
+// escape escapes what ends a literal or may not stand in it, and keeps the escapes that are there.
+func (l *literal) escape(value string) string {
 	var out strings.Builder
 	for i := 0; i < len(value); i++ {
 		switch c := value[i]; {
@@ -261,5 +278,5 @@ func (l *literal) contain(value string) (string, error) {
 			out.WriteByte(c)
 		}
 	}
-	return out.String(), nil
+	return out.String()
 }

@@ -56,64 +56,6 @@ func Ending(run *v1alpha1.AnalysisRun) bool {
 	})
 }
 
-// questions are the metrics of a run with their arguments, except for secrets, and the rules about them.
-type questions struct {
-	metrics []v1alpha1.Metric
-	dryRun  map[string]bool
-	keep    map[string]int
-}
-
-func (q questions) metric(name string) *v1alpha1.Metric {
-	i := slices.IndexFunc(q.metrics, func(m v1alpha1.Metric) bool { return m.Name == name })
-	if i < 0 {
-		return nil
-	}
-	return &q.metrics[i]
-}
-
-// resolve reads what a run asks; the error is what its status says if that is no sense.
-func resolve(spec v1alpha1.AnalysisRunSpec) (questions, error) {
-	q := questions{dryRun: map[string]bool{}, keep: map[string]int{}}
-	for _, m := range spec.Metrics {
-		filled, err := Fill(m, spec.Args, nil)
-		if err != nil {
-			return q, fmt.Errorf("Unable to resolve metric arguments: %w", err) //nolint:staticcheck // the wording of the wire contract
-		}
-		q.metrics = append(q.metrics, filled)
-	}
-	if err := q.rules(spec); err != nil {
-		return q, fmt.Errorf("Analysis spec invalid: %w", err) //nolint:staticcheck // the wording of the wire contract
-	}
-	for i, e := range Validate(q.metrics) {
-		if i == 0 {
-			return q, fmt.Errorf("Analysis spec invalid: %s: %s", e.Field, e.Detail) //nolint:staticcheck // the wording of the wire contract
-		}
-	}
-	return q, nil
-}
-
-func (q *questions) rules(spec v1alpha1.AnalysisRunSpec) error {
-	for i, rule := range spec.DryRun {
-		names, err := matching("dryRun", i, rule.MetricName, q.metrics)
-		if err != nil {
-			return err
-		}
-		for _, name := range names {
-			q.dryRun[name] = true
-		}
-	}
-	for i, rule := range spec.MeasurementRetention {
-		names, err := matching("measurementRetention", i, rule.MetricName, q.metrics)
-		if err != nil {
-			return err
-		}
-		for _, name := range names {
-			q.keep[name] = max(1, int(rule.Limit))
-		}
-	}
-	return nil
-}
-
 // record enters one outcome into the results.
 func record(status *v1alpha1.AnalysisRunStatus, t Taken, dryRun bool) {
 	result := resultOf(status, t.Metric)

@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"github.com/expr-lang/expr"
-	"github.com/expr-lang/expr/ast"
-	"github.com/expr-lang/expr/parser"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 )
@@ -26,10 +24,24 @@ var errNoData = errors.New("metric result is nil or empty: no data returned from
 
 // Evaluate says what a reading means by the conditions of its metric; the message explains an Error and an Inconclusive.
 //
-// No condition at all, or a failure condition alone that is not met, makes a reading good only where there is something to be
-// good: an empty, NaN or infinite result is Inconclusive then, unless the failure condition speaks of such results. A reading
-// with a Doubt is never good, unless a condition asks isDoubtful().
+// What no condition speaks of is never good: a result that is absent, empty, NaN or infinite is Inconclusive where a comparison, or
+// the lack of any, would let it pass; see gaps.go. The same is true of a reading with a Doubt, unless a condition asks isDoubtful().
 func Evaluate(m v1alpha1.Metric, r Reading) (v1alpha1.AnalysisPhase, string) {
+	phase, message := compare(m, r)
+	if phase != v1alpha1.AnalysisPhaseSuccessful {
+		return phase, message
+	}
+	if r.Doubt != "" && !mentions(m, "isDoubtful") {
+		return v1alpha1.AnalysisPhaseInconclusive, "the result is not counted as good: " + r.Doubt
+	}
+	if gap := gapOf(m, r); gap != "" {
+		return v1alpha1.AnalysisPhaseInconclusive, fmt.Sprintf("the result is %s, and no condition says that this is good", gap)
+	}
+	return phase, ""
+}
+
+// compare says what the conditions alone mean.
+func compare(m v1alpha1.Metric, r Reading) (v1alpha1.AnalysisPhase, string) {
 	passed, err := holds(m.SuccessCondition, r)
 	if err != nil {
 		return v1alpha1.AnalysisPhaseError, fmt.Sprintf("could not evaluate successCondition %q: %v", m.SuccessCondition, err)
@@ -41,87 +53,12 @@ func Evaluate(m v1alpha1.Metric, r Reading) (v1alpha1.AnalysisPhase, string) {
 	switch {
 	case failed:
 		return v1alpha1.AnalysisPhaseFailed, ""
-	case m.SuccessCondition != "" && !passed && m.FailureCondition == "":
-		return v1alpha1.AnalysisPhaseFailed, ""
-	case m.SuccessCondition != "" && !passed:
-		return v1alpha1.AnalysisPhaseInconclusive, ""
-	}
-	return approve(m, r)
-}
-
-// approve lets a reading count as good that no condition speaks against.
-func approve(m v1alpha1.Metric, r Reading) (v1alpha1.AnalysisPhase, string) {
-	if r.Doubt != "" && !mentions(m, "isDoubtful") {
-		return v1alpha1.AnalysisPhaseInconclusive, "the result is not counted as good: " + r.Doubt
-	}
-	if m.SuccessCondition != "" {
+	case m.SuccessCondition == "" || passed:
 		return v1alpha1.AnalysisPhaseSuccessful, ""
+	case m.FailureCondition == "":
+		return v1alpha1.AnalysisPhaseFailed, ""
 	}
-	gap, speakers := gapOf(r.Result)
-	if gap != "" && !mentions(m, speakers...) {
-		return v1alpha1.AnalysisPhaseInconclusive, fmt.Sprintf("the result is %s, and no condition says that this is good", gap)
-	}
-	return v1alpha1.AnalysisPhaseSuccessful, ""
-}
-
-// gapOf names what a result lacks to be judged by comparison, and the functions by which a condition can speak of that.
-func gapOf(result any) (gap string, speakers []string) {
-	if isNil(result) {
-		return "nil", []string{"isNil", "default"}
-	}
-	if empty(result) {
-		return "empty", []string{"len", "isNil", "default"}
-	}
-	list, ok := result.([]float64)
-	if f, single := result.(float64); single {
-		list, ok = []float64{f}, true
-	}
-	if !ok {
-		return "", nil
-	}
-	for _, f := range list {
-		switch {
-		case math.IsNaN(f):
-			return "NaN", []string{"isNaN"}
-		case math.IsInf(f, 0):
-			return "infinite", []string{"isInf"}
-		}
-	}
-	return "", nil
-}
-
-// mentions reports whether a condition of the metric calls one of the functions.
-func mentions(m v1alpha1.Metric, functions ...string) bool {
-	found := finder{names: functions}
-	for _, source := range []string{m.SuccessCondition, m.FailureCondition} {
-		if source == "" {
-			continue
-		}
-		if tree, err := parser.Parse(source); err == nil {
-			ast.Walk(&tree.Node, &found)
-		}
-	}
-	return found.found
-}
-
-// finder looks for calls by name.
-type finder struct {
-	names []string
-	found bool
-}
-
-// Visit implements ast.Visitor.
-func (f *finder) Visit(node *ast.Node) {
-	name := ""
-	switch n := (*node).(type) {
-	case *ast.CallNode:
-		name = n.Callee.String()
-	case *ast.BuiltinNode:
-		name = n.Name
-	}
-	for _, wanted := range f.names {
-		f.found = f.found || name == wanted
-	}
+	return v1alpha1.AnalysisPhaseInconclusive, ""
 }
 
 // holds evaluates one condition; one that is not given does not hold.
@@ -200,19 +137,6 @@ func environment(r Reading) map[string]any {
 			return r.Result
 		},
 	}
-}
-
-func isNil(v any) bool { return v == nil }
-
-// empty reports whether v is a list without elements.
-func empty(v any) bool {
-	switch list := v.(type) {
-	case []float64:
-		return len(list) == 0
-	case []any:
-		return len(list) == 0
-	}
-	return false
 }
 
 // asInt takes any number, cut off at the point, or the text of an integer. What is no number has no integer: were it given

@@ -3,15 +3,11 @@
 package analysis_test
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,79 +17,15 @@ import (
 
 	"github.com/sluice-delivery/sluice/analysis"
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/conformance"
 )
 
-// The vectors in the folder $VECTORS hold inputs with the outputs of the reference. A case on which we differ on purpose is named in
-// docs/compatibility/analysis.md, together with the reason; it must differ, or the document is out of date.
-
-// vectors reads the cases of one file that the filter takes.
-func vectors[T any](t *testing.T, file string, take func(T) bool) []T {
-	t.Helper()
-	folder := os.Getenv("VECTORS")
-	if folder == "" {
-		t.Fatal("VECTORS names no folder: run make conformance VECTORS=<folder>")
-	}
-	data, err := os.ReadFile(filepath.Join(folder, file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var cases []T
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	lines.Buffer(nil, 1<<24)
-	for lines.Scan() {
-		var c T
-		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		if take == nil || take(c) {
-			cases = append(cases, c)
-		}
-	}
-	return cases
-}
-
-// tally counts the cases that agree and fails for those that differ without a reason in the document.
-type tally struct {
-	name          string
-	agree, differ int
-	excused       map[string]bool
-}
-
-func newTally(t *testing.T, name string) *tally {
-	t.Helper()
-	doc, err := os.ReadFile("../docs/compatibility/analysis.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	excused := map[string]bool{}
-	for _, id := range regexp.MustCompile("`((?:cond|assess|valid|step)-[0-9]{4})`").FindAllSubmatch(doc, -1) {
-		excused[string(id[1])] = true
-	}
-	return &tally{name: name, excused: excused}
-}
-
-func (y *tally) count(t *testing.T, id, diff string) {
-	t.Helper()
-	switch {
-	case diff == "" && y.excused[id]:
-		t.Errorf("%s agrees, but the document says that it differs", id)
-	case diff == "":
-		y.agree++
-	case y.excused[id]:
-		y.differ++
-	default:
-		t.Errorf("%s differs:\n%s", id, diff)
-	}
-}
-
-func (y *tally) report(t *testing.T) {
-	t.Helper()
-	t.Logf("conformance: %s %d/%d agree, %d differ on purpose", y.name, y.agree, y.agree+y.differ, y.differ)
-}
+// A case on which we differ on purpose stands on this page, with the reason.
+const differences = "../docs/compatibility/analysis.md"
 
 type conditionCase struct {
-	ID     string
-	Result struct {
+	ID, Note string
+	Result   struct {
 		Kind  string
 		Value json.RawMessage
 	}
@@ -150,19 +82,15 @@ func (c conditionCase) result(t *testing.T) any {
 }
 
 func TestConformanceOfConditions(t *testing.T) {
-	y := newTally(t, "conditions")
-	for _, c := range vectors[conditionCase](t, "conditions.jsonl", nil) {
+	conformance.Compare(t, "conditions.jsonl", differences, "cond-", func(t *testing.T, c conditionCase) conformance.Case {
 		m := v1alpha1.Metric{SuccessCondition: c.SuccessCondition, FailureCondition: c.FailureCondition}
 		phase, message := analysis.Evaluate(m, analysis.Reading{Result: c.result(t)})
-		diff := ""
-		if phase != c.Expect.Phase {
-			diff = "got " + string(phase) + " (" + message + "), want " + string(c.Expect.Phase)
-		} else if c.Expect.Message != "" && message != c.Expect.Message {
-			diff = "got message " + message + "\nwant " + c.Expect.Message
+		want, got := []string{string(c.Expect.Phase), c.Expect.Message}, []string{string(phase), message}
+		if c.Expect.Message == "" { // of most messages only the phase is a fact of the wire
+			want[1] = message
 		}
-		y.count(t, c.ID, diff)
-	}
-	y.report(t)
+		return conformance.Case{ID: c.ID, Note: c.Note, Diff: cmp.Diff(want, got)}
+	})
 }
 
 type passOf struct {
@@ -194,7 +122,7 @@ type outcome struct {
 }
 
 type assessCase struct {
-	ID                  string
+	ID, Note            string
 	Spec                v1alpha1.AnalysisRunSpec
 	Measurements        map[string][]v1alpha1.AnalysisPhase
 	TerminateBeforePass int
@@ -279,9 +207,99 @@ func (c assessCase) answer(due []analysis.Task, taken map[string]int, now time.T
 }
 
 func TestConformanceOfRuns(t *testing.T) {
-	y := newTally(t, "assess-metric")
-	for _, c := range vectors[assessCase](t, "assess-metric.jsonl", nil) {
-		y.count(t, c.ID, cmp.Diff(c.Expect, c.play()))
+	conformance.Compare(t, "assess-metric.jsonl", differences, "assess-", func(_ *testing.T, c assessCase) conformance.Case {
+		return conformance.Case{ID: c.ID, Note: c.Note, Diff: cmp.Diff(c.Expect, c.play())}
+	})
+}
+
+type metricsCase struct {
+	ID, Kind, Note string
+	Metrics        []v1alpha1.Metric
+	Expect         struct {
+		Errors []struct{ Path, Code string }
 	}
-	y.report(t)
+}
+
+// Of several errors the reference tells the first, and not its type.
+func TestConformanceOfMetrics(t *testing.T) {
+	conformance.Compare(t, "validation.jsonl", differences, "valid-", func(_ *testing.T, c metricsCase) conformance.Case {
+		if c.Kind != "Metrics" { // the others are compared where Rollouts are judged
+			return conformance.Case{Foreign: true}
+		}
+		want, got := "no error", "no error"
+		if len(c.Expect.Errors) > 0 {
+			want = c.Expect.Errors[0].Path
+		}
+		errs := analysis.Validate(c.Metrics)
+		if len(errs) > 0 {
+			got = errs[0].Field
+		}
+		return conformance.Case{ID: c.ID, Note: c.Note, Diff: cmp.Diff(want, got)}
+	})
+}
+
+type nameCase struct {
+	ID, Kind, Note string
+	Input          struct {
+		Rollout                              v1alpha1.Rollout
+		Analysis                             v1alpha1.RolloutAnalysis
+		PodTemplateHash, Type                string
+		StepIndex                            int32
+		ExistingRuns                         []string
+		ExistingRunsStillRunningWithSameSpec bool
+	}
+	Expect struct {
+		Name                string
+		Labels, Annotations map[string]string
+		Owner               struct {
+			Kind, Name                     string
+			Controller, BlockOwnerDeletion bool
+		}
+	}
+}
+
+func TestConformanceOfNames(t *testing.T) {
+	conformance.Compare(t, "durations-and-steps.jsonl", differences, "step-", func(t *testing.T, c nameCase) conformance.Case {
+		if c.Kind != "analysisRunName" { // the others are compared where durations, steps and windows are read
+			return conformance.Case{Foreign: true}
+		}
+		got, want := c, c
+		run := c.place(t)
+		got.Expect.Name, got.Expect.Labels, got.Expect.Annotations = run.Name, run.Labels, run.Annotations
+		owner := metav1.GetControllerOf(run)
+		got.Expect.Owner.Kind, got.Expect.Owner.Name = owner.Kind, owner.Name
+		got.Expect.Owner.Controller, got.Expect.Owner.BlockOwnerDeletion = *owner.Controller, *owner.BlockOwnerDeletion
+		return conformance.Case{ID: c.ID, Note: c.Note, Diff: cmp.Diff(want.Expect, got.Expect)}
+	})
+}
+
+// place makes the run of a case as the step machine does.
+func (c nameCase) place(t *testing.T) *v1alpha1.AnalysisRun {
+	t.Helper()
+	in := c.Input
+	revision, err := strconv.ParseInt(in.Rollout.Annotations[v1alpha1.AnnotationRevision], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Analysis.Templates = []v1alpha1.AnalysisTemplateRef{{TemplateName: "check"}}
+	library := analysis.Library{Templates: map[string]v1alpha1.AnalysisTemplateSpec{
+		"check": {Metrics: []v1alpha1.Metric{{Name: "m", Provider: v1alpha1.MetricProvider{Web: &v1alpha1.WebMetric{URL: "http://check"}}}}},
+	}}
+	want, err := analysis.ForRollout(&in.Rollout, in.Analysis, library, analysis.RunAt{
+		Hash: in.PodTemplateHash, Revision: revision, Type: in.Type, Step: &in.StepIndex, InstanceID: in.Rollout.Labels[v1alpha1.LabelInstanceID],
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var existing []v1alpha1.AnalysisRun
+	for _, name := range in.ExistingRuns {
+		run := *want.DeepCopy()
+		run.Name = name
+		if !in.ExistingRunsStillRunningWithSameSpec {
+			run.Status.Phase = v1alpha1.AnalysisPhaseFailed
+		}
+		existing = append(existing, run)
+	}
+	run, _ := analysis.Place(want, existing)
+	return run
 }

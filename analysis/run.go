@@ -68,10 +68,11 @@ func ForRollout(r *v1alpha1.Rollout, a v1alpha1.RolloutAnalysis, lib Library, at
 	}
 	run := &v1alpha1.AnalysisRun{Spec: spec}
 	run.Name, run.Namespace = RunName(r.Name, at.Hash, at.Revision, suffixOf(at), at.Attempt), r.Namespace
-	run.Labels, run.Annotations = labelsOf(r, a, at), map[string]string{v1alpha1.AnnotationRevision: strconv.FormatInt(at.Revision, 10)}
+	run.Labels, run.Annotations = labelsOf(r, a, at), map[string]string{}
 	if m := a.AnalysisRunMetadata; m != nil {
 		maps.Copy(run.Annotations, m.Annotations)
 	}
+	run.Annotations[v1alpha1.AnnotationRevision] = strconv.FormatInt(at.Revision, 10)
 	run.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(r, v1alpha1.RolloutKind)}
 	return run, nil
 }
@@ -101,20 +102,24 @@ func suffixOf(at RunAt) string {
 	return ""
 }
 
-// labelsOf gives the labels of a run; of two for one key the later one counts, as the wire contract has it.
+// labelsOf gives the labels of a run; of two for one key the later one counts. Ours come last: by them a run is found again, so
+// that one with another's labels would be made over and over.
 func labelsOf(r *v1alpha1.Rollout, a v1alpha1.RolloutAnalysis, at RunAt) map[string]string {
-	labels := map[string]string{v1alpha1.LabelPodTemplateHash: at.Hash, v1alpha1.LabelRolloutType: at.Type}
-	if at.Type == TypeStep && at.Step != nil {
-		labels[v1alpha1.LabelStepIndex] = strconv.Itoa(int(*at.Step))
-	}
-	if at.InstanceID != "" {
-		labels[v1alpha1.LabelInstanceID] = at.InstanceID
-	}
+	labels := map[string]string{}
 	if m := a.AnalysisRunMetadata; m != nil {
 		maps.Copy(labels, m.Labels)
 	}
 	if r.Spec.Selector != nil {
 		maps.Copy(labels, r.Spec.Selector.MatchLabels)
+	}
+	labels[v1alpha1.LabelPodTemplateHash], labels[v1alpha1.LabelRolloutType] = at.Hash, at.Type
+	delete(labels, v1alpha1.LabelStepIndex)
+	if at.Type == TypeStep && at.Step != nil {
+		labels[v1alpha1.LabelStepIndex] = strconv.Itoa(int(*at.Step))
+	}
+	delete(labels, v1alpha1.LabelInstanceID)
+	if at.InstanceID != "" {
+		labels[v1alpha1.LabelInstanceID] = at.InstanceID
 	}
 	return labels
 }

@@ -2,7 +2,6 @@ package analysis
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -118,12 +117,12 @@ func (v *validator) atLeast(name string, value *intstr.IntOrString, least int, t
 }
 
 func (v *validator) conditions(m v1alpha1.Metric) {
-	for name, source := range map[string]string{"successCondition": m.SuccessCondition, "failureCondition": m.FailureCondition} {
-		if source == "" || templated(source) {
+	for _, c := range []struct{ name, source string }{{"successCondition", m.SuccessCondition}, {"failureCondition", m.FailureCondition}} {
+		if c.source == "" || templated(c.source) {
 			continue
 		}
-		if err := compiles(source, unknown{}); err != nil {
-			v.add("%s %s cannot be evaluated: %v", name, shorten(source, 200), err)
+		if err := compiles(c.source, unknown{}); err != nil {
+			v.add("%s %s cannot be evaluated: %v", c.name, shorten(c.source, 200), err)
 		}
 	}
 }
@@ -160,11 +159,12 @@ func (v *validator) prometheus(p *v1alpha1.PrometheusMetric) {
 	if p.RangeQuery == nil {
 		return
 	}
-	for name, source := range map[string]string{"start": p.RangeQuery.Start, "end": p.RangeQuery.End} {
-		if source != "" && !templated(source) {
-			if _, err := Moment(source, time.Unix(0, 0)); err != nil {
-				v.add("provider.prometheus.rangeQuery.%s: %v", name, err)
-			}
+	for _, bound := range []struct{ name, source string }{{"start", p.RangeQuery.Start}, {"end", p.RangeQuery.End}} {
+		if templated(bound.source) {
+			continue
+		}
+		if _, err := Moment(bound.source, time.Unix(0, 0)); err != nil {
+			v.add("provider.prometheus.rangeQuery.%s: %v", bound.name, err)
 		}
 	}
 	if s := p.RangeQuery.Step; !templated(s) {
@@ -246,27 +246,6 @@ func number(v *intstr.IntOrString, fallback int) int {
 		return fallback
 	}
 	return int(n)
-}
-
-// matching compiles the metricName of a dryRun or measurementRetention rule, and finds the metrics that it names.
-func matching(rule string, index int, pattern string, metrics []v1alpha1.Metric) ([]string, error) {
-	if len(pattern) > maxSource {
-		return nil, fmt.Errorf("%s[%d]: metricName has %d bytes, at most %d are allowed", rule, index, len(pattern), maxSource)
-	}
-	expression, err := regexp.Compile(pattern)
-	if err != nil {
-		return nil, fmt.Errorf("%s[%d]: metricName is no regular expression: %w", rule, index, err)
-	}
-	var names []string
-	for _, m := range metrics {
-		if expression.MatchString(m.Name) {
-			names = append(names, m.Name)
-		}
-	}
-	if names == nil {
-		return nil, fmt.Errorf("%s[%d]: Rule didn't match any metric name(s)", rule, index)
-	}
-	return names, nil
 }
 
 // shorten cuts a text for people to read at limit bytes, between two characters.
