@@ -14,7 +14,7 @@ help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## Watch three releases on a real control plane; UNATTENDED=1 checks them and leaves
-	cd test && $(GO) run ./prepare && $(GO) run ./demo $(if $(UNATTENDED),-unattended)
+	cd test && $(GO) run -v ./prepare && $(GO) run -v ./demo $(if $(UNATTENDED),-unattended)
 
 test: ## Run every test; the first time it builds a control plane, once for all clones
 	$(GO) test ./...
@@ -60,7 +60,7 @@ conformance: ## Compare with vectors of the reference: make conformance VECTORS=
 	  test $$status = 0 || { tail -n 60 bin/conformance.log; exit $$status; }
 
 bench: ## Measure writes, reaction times and memory; results go to docs/benchmarks.md
-	cd test && $(GO) run ./prepare && $(GO) run ./bench
+	cd test && $(GO) run -v ./prepare && $(GO) run -v ./bench
 
 lint: bin/golangci-lint ## Run the linters of .golangci.yaml
 	bin/golangci-lint run --allow-parallel-runners ./...

@@ -22,8 +22,9 @@ import (
 const scrape = 250 * time.Millisecond
 
 func main() {
-	unattended := flag.Bool("unattended", false, "check the three releases, print a summary and end")
-	flag.Parse()
+	flags := flag.NewFlagSet("demo", flag.ExitOnError) // libraries add flags of theirs to the common set
+	unattended := flags.Bool("unattended", false, "check the three releases, print a summary and end")
+	_ = flags.Parse(os.Args[1:]) // it exits where there is something wrong
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once, and the kernel ends its children
 	err := run(ctx, *unattended, os.Stdout)
@@ -94,7 +95,8 @@ func (p *play) tryOut() []string {
 	}
 	return []string{
 		"", bold + " Try it in another terminal" + plain,
-		command("export KUBECONFIG="+p.stage.Kubeconfig+" PATH="+bin+":$PATH", ""),
+		command("export KUBECONFIG="+p.stage.Kubeconfig, ""),
+		command("export PATH="+bin+":$PATH", ""),
 		command("kubectl-sluice get rollout shop -w", "the same as kubectl sluice get …"),
 		command("kubectl-sluice set image shop shop="+imageName+"v4", "a good release; v5-bad is a bad one"),
 		command("kubectl get rollouts,analysisruns,httproutes,pods", "kubectl is not part of the demo"),

@@ -21,9 +21,10 @@ const recent = 2 * time.Second
 
 // picture draws everything as it is now: the releases, where the Rollout stands, the requests, and below as much of what happened as fits.
 func (p *play) picture(ctx context.Context, rows int, below []string) []string {
+	sent, lost := p.sent()
 	lines := []string{
-		fmt.Sprintf("%sSluice%s  three releases on a real API server, a real Prometheus, and %d real requests a second  %s%s%s",
-			bold, plain, rate, dim, clock(time.Since(p.begin)), plain), "",
+		fmt.Sprintf("%sSluice%s  real API server, real Prometheus, real requests: %d sent, %d lost  %s%s%s",
+			bold, plain, sent, lost, dim, clock(time.Since(p.begin)), plain), "",
 	}
 	lines = append(append(lines, p.ladder()...), "")
 	if f, err := view.Load(ctx, p, client.ObjectKey{Namespace: namespace, Name: name}); err == nil {
@@ -106,6 +107,17 @@ func (p *play) requests() []string {
 		lines = append(lines, "")
 	}
 	return lines
+}
+
+// sent counts all requests so far.
+func (p *play) sent() (sent, lost int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.load == nil {
+		return 0, 0
+	}
+	s := p.load.Between(time.Time{}, time.Time{})
+	return s.Sent, s.Lost
 }
 
 // latest are the requests of a moment ago, and whether there are any.

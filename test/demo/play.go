@@ -146,7 +146,7 @@ func (p *play) promotion(ctx context.Context, version string) (string, error) {
 	p.claim(version, "is promoted and serves every request", served.Share(version) == 1, "%.1f %% of %d, %.1f s after it was applied",
 		100*served.Share(version), served.Sent, took.Seconds())
 	p.nothingLost(version, start)
-	return fmt.Sprintf("had %.1f %%, was found good, and served all after %.1f s; none lost", 100*share, took.Seconds()), err
+	return fmt.Sprintf("had %.1f %%, was found good, and served all after %.1f s", 100*share, took.Seconds()), err
 }
 
 // abort plays a bad version to its end.
@@ -165,12 +165,11 @@ func (p *play) abort(ctx context.Context, version string) (string, error) {
 	zero, _ := p.weightAfter(carried.at, isZero)
 	bad, _ := p.load.First(func(r load.Record) bool { return r.Version == version && r.Status >= 500 })
 	reaction := zero.at.Sub(bad.At.Add(bad.Took))
-	p.claim(version, "is taken back by itself", reaction > 0 && reaction < 10*time.Second, "%.2f s from the first bad answer to weight 0", reaction.Seconds())
+	p.claim(version, "is taken back by itself", reaction > 0 && reaction < 20*time.Second, "%.2f s from the first bad answer to weight 0", reaction.Seconds())
 	served, err := p.observe(ctx, zero.at, after)
 	p.claim(version, "leaves every request to "+before+" at once", served.Share(before) == 1, "%.1f %% of %d", 100*served.Share(before), served.Sent)
 	p.nothingLost(version, start)
-	return fmt.Sprintf("had %.1f %%, was found bad, and %s had all again %.1f s after the first bad answer; none lost",
-		100*share, before, reaction.Seconds()), err
+	return fmt.Sprintf("had %.1f %%, was found bad, and %s had all again %.1f s after the first bad answer", 100*share, before, reaction.Seconds()), err
 }
 
 // firstStep delivers a version, waits until it had its 10 % and what came of them, and returns its share of the real requests meanwhile.
