@@ -159,45 +159,63 @@ func trafficVerified(o *Observation) v1alpha1.RolloutCondition {
 // progressing tells whether the update moves. Its lastUpdateTime is the last moment at which it did, from which the deadline counts.
 func progressing(o *Observation, p *position) v1alpha1.RolloutCondition {
 	old := condition(&o.Rollout.Status, v1alpha1.ConditionProgressing)
-	say := func(status corev1.ConditionStatus, reason, message string) v1alpha1.RolloutCondition {
-		c := v1alpha1.RolloutCondition{Type: v1alpha1.ConditionProgressing, Status: status, Reason: reason, Message: message}
-		if old.Status == status && old.Reason == reason && old.Message == message && !p.moved(o) {
-			c.LastUpdateTime = old.LastUpdateTime
-		}
-		return c
+	c := standing(o, p, old)
+	if c.Status == "" {
+		c = moving(o, p, old)
 	}
-	name := p.replicaSetName(o)
-	switch {
-	case p.status.Abort && !p.done():
-		message := p.abortMessage()
-		if p.abortCause == "" && old.Reason == v1alpha1.ReasonRolloutAborted && !p.abortedNow(o) {
-			message = old.Message
-		}
-		return say(corev1.ConditionFalse, v1alpha1.ReasonRolloutAborted, message)
-	case p.isPaused(o) && !p.whollyThere(o):
-		return say(corev1.ConditionUnknown, v1alpha1.ReasonRolloutPaused, "Rollout is paused")
-	case p.retried:
-		return say(corev1.ConditionUnknown, v1alpha1.ReasonRolloutRetry, "Retrying Rollout after abort")
-	case p.whole():
-		return say(corev1.ConditionTrue, v1alpha1.ReasonNewReplicaSetAvailable, fmt.Sprintf("ReplicaSet %q has successfully progressed.", name))
-	case p.timedOut:
-		return say(corev1.ConditionFalse, v1alpha1.ReasonProgressDeadlineExceeded, p.timeoutMessage(o))
-	case old.Reason == v1alpha1.ReasonRolloutPaused && !p.restarted:
-		return say(corev1.ConditionUnknown, v1alpha1.ReasonRolloutResumed, "Rollout is resumed")
-	case p.current == nil && o.Invalid == "":
-		return say(corev1.ConditionTrue, v1alpha1.ReasonNewReplicaSetCreated, fmt.Sprintf("Created new replica set %q", name))
-	case p.restarted && p.current != nil && p.current.Number != p.number:
-		return say(corev1.ConditionTrue, v1alpha1.ReasonFoundNewReplicaSet, fmt.Sprintf("Found new replica set %q", name))
-	case p.moved(o) || old.Status == "" || passing(old.Reason) || p.done() && old.Reason == v1alpha1.ReasonRolloutResumed:
-		return say(corev1.ConditionTrue, v1alpha1.ReasonReplicaSetUpdated, fmt.Sprintf("ReplicaSet %q is progressing.", name))
+	c.Type = v1alpha1.ConditionProgressing
+	if old.Status == c.Status && old.Reason == c.Reason && old.Message == c.Message && !p.moved(o) {
+		c.LastUpdateTime = old.LastUpdateTime
 	}
-	return say(old.Status, old.Reason, old.Message)
+	return c
 }
 
-// passing reports whether a reason speaks of a moment that is over once another pass finds nothing better to say.
-func passing(reason string) bool {
+func said(status corev1.ConditionStatus, reason, message string) v1alpha1.RolloutCondition {
+	return v1alpha1.RolloutCondition{Status: status, Reason: reason, Message: message}
+}
+
+// standing says why an update does not move; it has no status if it does.
+func standing(o *Observation, p *position, old v1alpha1.RolloutCondition) v1alpha1.RolloutCondition {
+	switch {
+	case p.status.Abort && !p.done():
+		if p.abortCause == "" && old.Reason == v1alpha1.ReasonRolloutAborted && !p.abortedNow(o) {
+			return said(corev1.ConditionFalse, old.Reason, old.Message)
+		}
+		return said(corev1.ConditionFalse, v1alpha1.ReasonRolloutAborted, p.abortMessage())
+	case p.isPaused(o) && !p.whollyThere(o):
+		return said(corev1.ConditionUnknown, v1alpha1.ReasonRolloutPaused, "Rollout is paused")
+	case p.retried:
+		return said(corev1.ConditionUnknown, v1alpha1.ReasonRolloutRetry, "Retrying Rollout after abort")
+	case p.whole():
+		return said(corev1.ConditionTrue, v1alpha1.ReasonNewReplicaSetAvailable, fmt.Sprintf("ReplicaSet %q has successfully progressed.", p.replicaSetName(o)))
+	case p.timedOut:
+		return said(corev1.ConditionFalse, v1alpha1.ReasonProgressDeadlineExceeded, p.timeoutMessage(o))
+	}
+	return v1alpha1.RolloutCondition{}
+}
+
+// moving says what an update does that is under way; what was said before is repeated where nothing new happened.
+func moving(o *Observation, p *position, old v1alpha1.RolloutCondition) v1alpha1.RolloutCondition {
+	name := p.replicaSetName(o)
+	switch {
+	case old.Reason == v1alpha1.ReasonRolloutPaused && !p.restarted:
+		return said(corev1.ConditionUnknown, v1alpha1.ReasonRolloutResumed, "Rollout is resumed")
+	case p.current == nil && o.Invalid == "":
+		return said(corev1.ConditionTrue, v1alpha1.ReasonNewReplicaSetCreated, fmt.Sprintf("Created new replica set %q", name))
+	case p.restarted && p.current != nil && p.current.Number != p.number:
+		return said(corev1.ConditionTrue, v1alpha1.ReasonFoundNewReplicaSet, fmt.Sprintf("Found new replica set %q", name))
+	case p.moved(o) || p.outdated(old.Reason):
+		return said(corev1.ConditionTrue, v1alpha1.ReasonReplicaSetUpdated, fmt.Sprintf("ReplicaSet %q is progressing.", name))
+	}
+	return said(old.Status, old.Reason, old.Message)
+}
+
+// outdated reports whether a reason speaks of a moment that is over once another pass finds nothing better to say.
+func (p *position) outdated(reason string) bool {
 	switch reason {
-	case v1alpha1.ReasonRolloutAborted, v1alpha1.ReasonNewReplicaSetAvailable, v1alpha1.ReasonFoundNewReplicaSet, v1alpha1.ReasonNewReplicaSetCreated:
+	case v1alpha1.ReasonRolloutResumed:
+		return p.done()
+	case "", v1alpha1.ReasonRolloutAborted, v1alpha1.ReasonNewReplicaSetAvailable, v1alpha1.ReasonFoundNewReplicaSet, v1alpha1.ReasonNewReplicaSetCreated:
 		return true
 	}
 	return false
@@ -236,14 +254,15 @@ func indexOf(s *v1alpha1.RolloutStatus) int32 {
 
 // meetDeadline notices that nothing has moved for progressDeadlineSeconds and, if the spec says so, aborts.
 func (p *position) meetDeadline(o *Observation) {
-	last := condition(&o.Rollout.Status, v1alpha1.ConditionProgressing)
-	if p.status.Abort || p.waits(o) || last.Status == "" || p.whollyThere(o) ||
-		last.Reason == v1alpha1.ReasonRolloutPaused || last.Reason == v1alpha1.ReasonRolloutAborted {
+	if p.status.Abort || p.waits(o) || p.whollyThere(o) || p.moved(o) {
 		return
 	}
-	if last.Reason == v1alpha1.ReasonProgressDeadlineExceeded {
-		p.timedOut = !p.moved(o)
-	} else if !p.moved(o) {
+	last := condition(&o.Rollout.Status, v1alpha1.ConditionProgressing)
+	switch last.Reason {
+	case "", v1alpha1.ReasonRolloutPaused, v1alpha1.ReasonRolloutAborted:
+	case v1alpha1.ReasonProgressDeadlineExceeded:
+		p.timedOut = true
+	default:
 		deadline := last.LastUpdateTime.Add(time.Duration(v1alpha1.ProgressDeadlineSeconds(o.Rollout)) * time.Second)
 		p.timedOut = o.Now.After(deadline)
 		if !p.timedOut {
@@ -257,25 +276,32 @@ func (p *position) meetDeadline(o *Observation) {
 
 // waits reports whether the update stands still because it was told to: a pause, an analysis, or an old revision inside its delay.
 func (p *position) waits(o *Observation) bool {
-	if p.isPaused(o) || o.Invalid != "" {
+	if p.isPaused(o) || o.Invalid != "" || p.waitsForVerdict(o) {
 		return true
-	}
-	if !p.atEnd() && !p.skipping() {
-		if step := p.steps[p.index()]; step.Pause != nil || step.Analysis != nil || step.Experiment != nil {
-			return true
-		}
-	}
-	for _, run := range []*v1alpha1.AnalysisRun{p.runs.pre, p.runs.post} {
-		if run != nil && !run.Status.Phase.Completed() {
-			return true
-		}
 	}
 	for _, r := range o.Revisions {
 		if r.Deadline != nil && r.Hash != p.status.CurrentPodHash && r.Hash != p.status.StableRS {
 			return true
 		}
 	}
-	return p.atEnd() && !p.skipping() && !p.done() && enough(o, p, fullSize(o, p)) && !p.backgroundIsPositive()
+	return false
+}
+
+// waitsForVerdict reports whether the update stands at a step that takes its time, or waits for an analysis before or after its last one.
+func (p *position) waitsForVerdict(o *Observation) bool {
+	for _, run := range []*v1alpha1.AnalysisRun{p.runs.pre, p.runs.post} {
+		if run != nil && !run.Status.Phase.Completed() {
+			return true
+		}
+	}
+	switch {
+	case p.skipping() || p.done():
+		return false
+	case p.atEnd():
+		return enough(o, p, fullSize(o, p)) && !p.backgroundIsPositive()
+	}
+	step := p.steps[p.index()]
+	return step.Pause != nil || step.Analysis != nil || step.Experiment != nil
 }
 
 // whollyThere reports whether there is nothing left that could still progress.

@@ -28,43 +28,50 @@ func (c counts) targets() (canary, stable int32) {
 	return canary, stable - over
 }
 
-// basicPair splits the replicas between canary and stable so that the share of pods comes closest to the weight.
+// basicPair splits the replicas between canary and stable so that the share of pods comes closest to the weight; of equally close ones the
+// first counts.
 func basicPair(c counts) (canary, stable int32) {
-	r := c.replicas
-	if r == 0 {
+	if c.replicas == 0 {
 		return 0, 0
 	}
-	r64, w, m := int64(r), int64(c.weight), int64(c.max)
-	low, high := int32(r64*w/m), int32((r64*w+m-1)/m)
-	mayBeEmpty := c.weight == 0 || c.weight == c.max || r == 1 && c.surge == 0
-	canary, total, best := int32(0), int32(0), int64(-1)
-	consider := func(n, of int32) {
-		// |n*max/of - weight| compared through |n*max - weight*of|/of without fractions of equal size being told apart
-		diff := int64(n)*m - w*int64(of)
-		if diff < 0 {
-			diff = -diff
-		}
-		if best < 0 || diff*int64(total) < best*int64(of) {
-			canary, total, best = n, of, diff
+	w, m := int64(c.weight), int64(c.max)
+	var best pair
+	// |n*max/of - weight| is compared as |n*max - weight*of|/of, so that no two fractions of different size look alike.
+	off := func(p pair) int64 { return max(int64(p.canary)*m-w*int64(p.of), w*int64(p.of)-int64(p.canary)*m) }
+	for _, p := range pairs(c) {
+		if best.of == 0 || off(p)*int64(best.of) < off(best)*int64(p.of) {
+			best = p
 		}
 	}
-	half := func(of int64) bool { return of*w%m*2 == m }
-	if high < r || mayBeEmpty {
-		consider(high, r)
+	return best.canary, best.of - best.canary
+}
+
+// pair is a number of canary pods out of so many in all.
+type pair struct{ canary, of int32 }
+
+// pairs lists the candidates of basicPair: the share rounded up and down, of the replicas and of one more where there is a surge. A share that
+// lies just between two numbers is not rounded down, and only a weight of nothing or everything leaves a side empty, or a single pod without surge.
+func pairs(c counts) (candidates []pair) {
+	r, w, m := int64(c.replicas), int64(c.weight), int64(c.max)
+	low, high := int32(r*w/m), int32((r*w+m-1)/m)
+	mayBeEmpty := c.weight == 0 || c.weight == c.max || c.replicas == 1 && c.surge == 0
+	lowCounts := func(of int64) bool { return of*w%m*2 != m && (low > 0 || mayBeEmpty) }
+	if high < c.replicas || mayBeEmpty {
+		candidates = append(candidates, pair{high, c.replicas})
 	}
-	if !half(r64) && (low > 0 || mayBeEmpty) {
-		consider(low, r)
+	if lowCounts(r) {
+		candidates = append(candidates, pair{low, c.replicas})
 	}
 	if c.surge > 0 {
-		consider(high, r+1)
-		if !half(r64+1) && (low > 0 || mayBeEmpty) {
-			consider(low, r+1)
+		candidates = append(candidates, pair{high, c.replicas + 1})
+		if lowCounts(r + 1) {
+			candidates = append(candidates, pair{low, c.replicas + 1})
 		}
 	}
-	if best < 0 {
-		consider(max(low, 1), r)
+	if len(candidates) == 0 {
+		candidates = append(candidates, pair{max(low, 1), c.replicas})
 	}
-	return canary, total - canary
+	return candidates
 }
 
 // basicStep is what one pass may change towards the targets within maxSurge and maxUnavailable: first up, then down by what is available.

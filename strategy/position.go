@@ -87,6 +87,19 @@ func (p *position) identify(o *Observation) {
 		s.CurrentPodHash, s.CurrentStepHash = o.Current, hash
 		s.RestartedAt = o.Rollout.Spec.RestartAt
 	}
+	p.findStable(o)
+	if p.restarted && newRevision {
+		p.tellUpdate(o)
+	}
+	if p.skipping() {
+		p.jumpToEnd()
+	}
+	p.clampIndex()
+}
+
+// findStable says which revision serves, whether nothing does yet, and whether the spec went back to one that did.
+func (p *position) findStable(o *Observation) {
+	s := &p.status
 	if s.StableRS == "" {
 		s.StableRS = servingHash(o)
 	}
@@ -96,19 +109,17 @@ func (p *position) identify(o *Observation) {
 		p.stable = nil
 	}
 	p.returning = !p.fresh && (p.isStable() || insideRollbackWindow(o, p) || insideDelay(o, p))
-	if p.restarted && newRevision {
-		if s.StableRS != o.Current {
-			p.note(normal(v1alpha1.ReasonRolloutNotCompleted,
-				fmt.Sprintf("Rollout not completed, started update to revision %d (%s)", p.number, o.Current)))
-		}
-		if p.returning && len(p.steps) > 0 {
-			p.note(normal(v1alpha1.ReasonSkipSteps, "Rollback to stable ReplicaSets"))
-		}
+}
+
+// tellUpdate tells that an update begins, or that it is a return without steps.
+func (p *position) tellUpdate(o *Observation) {
+	if p.status.StableRS != o.Current {
+		p.note(normal(v1alpha1.ReasonRolloutNotCompleted,
+			fmt.Sprintf("Rollout not completed, started update to revision %d (%s)", p.number, o.Current)))
 	}
-	if p.fresh || p.returning || s.PromoteFull {
-		p.jumpToEnd()
+	if p.returning && len(p.steps) > 0 {
+		p.note(normal(v1alpha1.ReasonSkipSteps, "Rollback to stable ReplicaSets"))
 	}
-	p.clampIndex()
 }
 
 // servingHash tells which revision serves where a lost status no longer does: the one behind the stable Service, or else

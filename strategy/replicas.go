@@ -2,6 +2,7 @@ package strategy
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -155,34 +156,45 @@ func planCreate(o *Observation, p *position, plan *Plan, size int32) {
 // planKept brings the new or the stable revision to its size; it reports whether the size changes.
 func planKept(o *Observation, p *position, plan *Plan, r *Revision, size int32) bool {
 	intent := ReplicaSetIntent{Name: r.Name, Hash: r.Hash, From: r.Spec}
-	isNew := r.Hash == p.status.CurrentPodHash
-	aborted := isNew && p.status.Abort && !p.done()
-	deadline := ""
-	if aborted && (o.Routed || blueGreen(o.Rollout) != nil) {
-		size, deadline = abortedSize(o, p, r, size)
-	}
-	if aborted && !v1alpha1.KeepsAborted(o.Rollout) {
-		size = min(size, r.Spec) // neither an autoscaler nor an edited route brings back what was turned away from
+	isNew, deadline := r.Hash == p.status.CurrentPodHash, ""
+	if isNew && p.status.Abort && !p.done() {
+		size, deadline = p.turnedAwayFrom(o, r, size)
 	}
 	if size < r.Spec {
 		size = min(r.Spec, max(size, o.needed(p, r)))
 	}
 	if size != r.Spec {
 		intent.resize(r, size, p.replicas)
+	} else if r.Desired != p.replicas && size > 0 {
+		intent.Desired = ptr.To(p.replicas)
 	}
 	intent.redate(r, deadline)
-	if isNew && o.Invalid == "" && r.Number != p.number {
-		intent.Revision, intent.History = p.number, historyOf(r)
-	}
-	if isNew && o.Invalid == "" && r.MinReadySeconds != o.Rollout.Spec.MinReadySeconds {
-		intent.MinReadySeconds = ptr.To(o.Rollout.Spec.MinReadySeconds)
-	}
-	if r.Spec == size && r.Desired != p.replicas && size > 0 {
-		intent.Desired = ptr.To(p.replicas)
+	if isNew && o.Invalid == "" {
+		intent.renumber(r, p.number, o.Rollout.Spec.MinReadySeconds)
 	}
 	intent.redress(r, p.roleMetadata(o, r))
 	plan.scale(intent)
 	return size != r.Spec
+}
+
+// turnedAwayFrom is the size of an aborted revision, and its deadline.
+func (p *position) turnedAwayFrom(o *Observation, r *Revision, size int32) (wanted int32, deadline string) {
+	wanted = size
+	if o.Routed || blueGreen(o.Rollout) != nil {
+		wanted, deadline = abortedSize(o, p, r, size)
+	}
+	// Neither an autoscaler nor an edited route brings back what was turned away from.
+	return min(wanted, r.Spec), deadline
+}
+
+// renumber writes the revision number and minReadySeconds where they differ.
+func (i *ReplicaSetIntent) renumber(r *Revision, number int64, minReadySeconds int32) {
+	if r.Number != number {
+		i.Revision, i.History = number, historyOf(r)
+	}
+	if r.MinReadySeconds != minReadySeconds {
+		i.MinReadySeconds = ptr.To(minReadySeconds)
+	}
 }
 
 // abortedSize keeps the pods of an aborted revision until its deadline, which starts to run once the stable revision serves everything again.
@@ -224,7 +236,7 @@ func planOthers(o *Observation, p *position, plan *Plan, moved bool) {
 	kept := int32(0)
 	for i := range o.Revisions {
 		r := &o.Revisions[i]
-		if r.Deleting || p.current != nil && r.Hash == p.current.Hash || p.stable != nil && r.Hash == p.stable.Hash {
+		if r.Deleting || isOne(r, p.current, p.stable) {
 			continue
 		}
 		intent := ReplicaSetIntent{Name: r.Name, Hash: r.Hash, From: r.Spec}
@@ -244,6 +256,11 @@ func planOthers(o *Observation, p *position, plan *Plan, moved bool) {
 		}
 		plan.scale(intent)
 	}
+}
+
+// isOne reports whether a revision is one of others, of which any may be nil.
+func isOne(r *Revision, others ...*Revision) bool {
+	return slices.ContainsFunc(others, func(x *Revision) bool { return x != nil && x.Hash == r.Hash })
 }
 
 // otherBasic first takes the pods of an old revision that are not available, then the available ones that the budget spares.
@@ -266,13 +283,18 @@ func (o *Observation) otherRouted(p *position, r *Revision, kept *int32, budget 
 	if !p.done() && r.Deadline == nil {
 		return 0, ""
 	}
-	delay := v1alpha1.ScaleDownDelaySeconds(o.Rollout)
 	*kept++
+	return o.delayed(p, r, *kept)
+}
+
+// delayed keeps the pods of an old revision, the so-manieth that is kept, for the scale-down delay.
+func (o *Observation) delayed(p *position, r *Revision, kept int32) (size int32, deadline string) {
+	delay := v1alpha1.ScaleDownDelaySeconds(o.Rollout)
 	switch {
-	case delay <= 0 || dynamic(o.Rollout) || *kept > v1alpha1.ScaleDownDelayRevisionLimit(o.Rollout):
+	case delay <= 0 || dynamic(o.Rollout) || kept > v1alpha1.ScaleDownDelayRevisionLimit(o.Rollout):
 		return 0, ""
 	case r.Deadline == nil:
-		end := o.Now.Add(time.Duration(delay) * time.Second)
+		end := o.Now.Add(seconds(delay))
 		p.look(end.Sub(o.Now))
 		return r.Spec, dateText(end)
 	case !o.Now.Before(*r.Deadline):
@@ -292,6 +314,9 @@ func (o *Observation) referenced(r *Revision) bool {
 	return false
 }
 
+// selects reports whether a Service sends requests to pods of a revision.
+func (s Service) selects(r *Revision) bool { return s.Exists && (s.Hash == r.Hash || s.Hash == "") }
+
 // unconfirmed reports whether the data plane may still hold something else than the routes say.
 func (o *Observation) unconfirmed() bool {
 	return o.Routed && o.Traffic.Confirmation == trafficrouting.Pending
@@ -305,22 +330,25 @@ func (o *Observation) carriesWeight(p *position, r *Revision) bool {
 // needed is how many pods of a revision the routes can demand, as they were seen or as this plan leaves them: below it no revision shrinks.
 // A fixed canary scale is the user's own word on what is enough.
 func (o *Observation) needed(p *position, r *Revision) int32 {
-	if !o.referenced(r) {
+	switch {
+	case !o.referenced(r):
 		return 0
-	}
-	if blueGreen(o.Rollout) != nil {
+	case blueGreen(o.Rollout) != nil:
 		if o.Stable.Hash == r.Hash {
 			return p.replicas
 		}
 		return 0
-	}
-	if !o.Routed {
+	case !o.Routed:
 		// Whoever asks the Service itself must find somebody, unless maxUnavailable allows that nobody is there.
 		return max(0, min(1, r.Spec, p.replicas-v1alpha1.MaxUnavailable(o.Rollout)))
-	}
-	if o.TrafficError != "" || o.unconfirmed() {
+	case o.TrafficError != "" || o.unconfirmed():
 		return r.Spec
 	}
+	return o.demanded(p, r)
+}
+
+// demanded is the number of pods for the weights that the Services of a revision hold or are about to get.
+func (o *Observation) demanded(p *position, r *Revision) (need int32) {
 	full := v1alpha1.MaxTrafficWeight(o.Rollout)
 	lowest, highest := o.Traffic.Lowest, o.Traffic.Highest
 	if p.intended != nil {
@@ -331,14 +359,13 @@ func (o *Observation) needed(p *position, r *Revision) int32 {
 		weight, fixed := scaleWeight(o, p)
 		canary = min(canary, max(1, ptr.Deref(fixed, shareUp(p.replicas, weight, full))))
 	}
-	need := int32(0)
-	if s := o.Canary; s.Exists && (s.Hash == r.Hash || s.Hash == "") {
+	if o.Canary.selects(r) {
 		need += canary
 		if o.managedHeld() {
 			need = max(need, 1)
 		}
 	}
-	if s := o.Stable; s.Exists && (s.Hash == r.Hash || s.Hash == "") {
+	if o.Stable.selects(r) {
 		need += stable
 	}
 	return need
@@ -378,9 +405,9 @@ func (i *ReplicaSetIntent) redate(r *Revision, deadline string) {
 	}
 }
 
-func (plan *Plan) scale(i ReplicaSetIntent) {
+func (p *Plan) scale(i ReplicaSetIntent) {
 	if i.Replicas != nil || i.Deadline != nil || i.Desired != nil || i.Revision != 0 || i.MinReadySeconds != nil || i.Metadata != nil {
-		plan.Scale = append(plan.Scale, i)
+		p.Scale = append(p.Scale, i)
 	}
 }
 

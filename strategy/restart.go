@@ -27,26 +27,27 @@ func planRestart(o *Observation, p *position, plan *Plan) {
 		p.look(at.Sub(o.Now) + 1)
 		return
 	}
+	if !evictOlder(o, p, plan, at.Time) {
+		p.status.RestartedAt = at
+		return
+	}
+	p.look(restartPace)
+}
+
+// evictOlder evicts pods that are older than a moment as far as they are spared; it reports whether there are any left.
+func evictOlder(o *Observation, p *position, plan *Plan, than time.Time) (left bool) {
 	spec := int32(0)
 	for _, r := range o.Revisions {
 		spec += r.Spec
 	}
-	// The pods themselves are counted: a ReplicaSet may not know yet of one that was evicted a moment ago.
-	available, own := int32(0), map[string]int32{}
-	for _, pod := range o.Pods {
-		if pod.Available && !pod.Deleting {
-			available++
-			own[pod.Hash]++
-		}
-	}
+	available, own := countPods(o.Pods)
 	if plan.shrinks() {
 		available = 0 // what this plan takes away already must not be missed twice
 	}
 	missing := max(v1alpha1.MaxUnavailable(o.Rollout), 1)
 	wanted := max(p.replicas, spec) - missing
-	left := false
 	for _, pod := range o.Pods {
-		if !pod.Created.Before(at.Time) {
+		if !pod.Created.Before(than) {
 			continue
 		}
 		left = true
@@ -62,11 +63,20 @@ func planRestart(o *Observation, p *position, plan *Plan) {
 			own[pod.Hash]--
 		}
 	}
-	if !left {
-		p.status.RestartedAt = at
-		return
+	return left
+}
+
+// countPods counts available pods, all and by revision. The pods themselves are counted, because a ReplicaSet may not know yet of one that was
+// evicted a moment ago.
+func countPods(pods []Pod) (available int32, own map[string]int32) {
+	own = map[string]int32{}
+	for _, pod := range pods {
+		if pod.Available && !pod.Deleting {
+			available++
+			own[pod.Hash]++
+		}
 	}
-	p.look(restartPace)
+	return available, own
 }
 
 // kept is how many available pods of a revision a restart leaves: what its traffic demands but for those that may be missing, and the last one

@@ -134,7 +134,7 @@ func (p *position) tellChange(run *v1alpha1.AnalysisRun, known *v1alpha1.Rollout
 
 // wantedRuns lists the analyses that should have a run now and have none.
 func wantedRuns(o *Observation, p *position) (wanted []runWish) {
-	if p.status.Abort || p.done() || p.skipping() || p.held(o) || hasPause(&p.status, v1alpha1.PauseReasonInconclusiveAnalysis) {
+	if !p.advances(o) {
 		return nil
 	}
 	c := o.Rollout.Spec.Strategy.Canary
@@ -149,6 +149,11 @@ func wantedRuns(o *Observation, p *position) (wanted []runWish) {
 		wanted = append(wanted, runWish{kind: analysis.TypeBackground, what: c.Analysis.RolloutAnalysis})
 	}
 	return wanted
+}
+
+// advances reports whether this is an update that may go on step by step and be judged.
+func (p *position) advances(o *Observation) bool {
+	return !p.status.Abort && !p.done() && !p.skipping() && !p.held(o) && !hasPause(&p.status, v1alpha1.PauseReasonInconclusiveAnalysis)
 }
 
 type runWish struct {

@@ -20,14 +20,20 @@ func planServices(o *Observation, p *position, plan *Plan) {
 	}
 	p.point(o, plan, o.Stable, stable, full-o.Traffic.Lowest)
 	canary := p.current
-	if p.done() || p.fresh || p.status.Abort {
+	if p.done() || p.fresh || p.status.Abort || p.superseded(o, stable) {
 		canary = stable
 	}
-	if old := o.Canary.Hash; !o.Routed && stable != nil && old != "" && old != stable.Hash && old != o.Current && o.available(o.Canary) > 0 &&
-		(canary == nil || canary.Available == 0) {
-		canary = stable // the superseded canary must not keep a pod for its Service, for which the new one may need the room
-	}
 	p.point(o, plan, o.Canary, canary, o.Traffic.Highest)
+}
+
+// superseded reports whether the canary Service still points at a canary that the spec has left, and the new one has no pod yet. Without a router
+// the old one must not keep a pod for the Service, for which the new one may need the room.
+func (p *position) superseded(o *Observation, stable *Revision) bool {
+	old := o.Canary.Hash
+	if o.Routed || stable == nil || old == "" || old == stable.Hash || old == o.Current {
+		return false
+	}
+	return o.available(o.Canary) > 0 && (p.current == nil || p.current.Available == 0)
 }
 
 // point switches one Service, whose share of the traffic was seen to be weight, to a revision.
@@ -58,18 +64,23 @@ func (p *position) switchTo(plan *Plan, s Service, to *Revision) {
 // mayPoint reports whether a revision may take over a Service. One that is to serve everybody must have its pods, maxUnavailable forgiven,
 // and all of them where the Service selected pods of every revision so far. A canary takes over only what carries nothing yet.
 func (p *position) mayPoint(o *Observation, s Service, to *Revision, weight int32) bool {
-	servesAll := p.fresh || p.takeOver || p.stable != nil && to.Hash == p.stable.Hash
 	switch {
 	case p.replicas == 0:
 		return true
-	case servesAll && (s.Hash == "" || p.takeOver && !p.done()):
-		return to.Available >= p.replicas
-	case servesAll && !o.Routed && to.Available > 0 && to.Available >= o.available(s):
-		return true // without a router a Service gets no more than the pods of one side, and these are no fewer than it has
-	case servesAll:
-		return to.Available >= max(1, p.replicas-v1alpha1.MaxUnavailable(o.Rollout))
+	case p.fresh || p.takeOver || isOne(to, p.stable):
+		return p.mayServeAll(o, s, to)
 	case o.Routed && (weight > 0 || o.managedHeld() || o.unconfirmed()):
 		return false
 	}
 	return to.Available >= 1
+}
+
+func (p *position) mayServeAll(o *Observation, s Service, to *Revision) bool {
+	switch {
+	case s.Hash == "" || p.takeOver && !p.done():
+		return to.Available >= p.replicas
+	case !o.Routed && to.Available > 0 && to.Available >= o.available(s):
+		return true // without a router a Service gets no more than the pods of one side, and these are no fewer than it has
+	}
+	return to.Available >= max(1, p.replicas-v1alpha1.MaxUnavailable(o.Rollout))
 }

@@ -61,7 +61,9 @@ func count(o *Observation, p *position) {
 	s.HPAReplicas, s.ReadyReplicas, s.AvailableReplicas = 0, 0, 0
 	if a := p.active(o); a != nil {
 		s.HPAReplicas, s.ReadyReplicas, s.AvailableReplicas = a.Replicas, a.Ready, a.Available
-		s.Selector += "," + v1alpha1.LabelPodTemplateHash + "=" + a.Hash
+		if o.Rollout.Spec.Selector != nil {
+			s.Selector += "," + v1alpha1.LabelPodTemplateHash + "=" + a.Hash
+		}
 	}
 }
 

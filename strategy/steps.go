@@ -17,10 +17,7 @@ func (p *position) walk(o *Observation) {
 		p.cutOver(o)
 		return
 	}
-	if p.held(o) || p.status.Abort || p.skipping() {
-		return
-	}
-	if hasPause(&p.status, v1alpha1.PauseReasonInconclusiveAnalysis) {
+	if p.held(o) || p.status.Abort || p.skipping() || hasPause(&p.status, v1alpha1.PauseReasonInconclusiveAnalysis) {
 		return
 	}
 	for !p.atEnd() && p.complete(o, p.steps[p.index()]) {
@@ -48,16 +45,23 @@ func (p *position) complete(o *Observation, step v1alpha1.CanaryStep) bool {
 		return p.pauseOver(o, step.Pause)
 	case step.SetCanaryScale != nil:
 		return atDesired(o, p)
-	case step.SetWeight != nil && unmanned(o, p):
-		return atDesired(o, p) && p.carries(o, 0)
 	case step.SetWeight != nil:
-		return atDesired(o, p) && (!o.Routed || p.carries(o, *step.SetWeight))
+		return p.weightSet(o, *step.SetWeight)
 	case step.SetHeaderRoute != nil || step.SetMirrorRoute != nil:
 		return p.routeStepDone(o)
 	case step.Analysis != nil:
 		return p.runs.step != nil && p.runs.step.Status.Phase == v1alpha1.AnalysisPhaseSuccessful
 	}
 	return false
+}
+
+// weightSet reports whether a weight has come true: by its pods, and in the routes where there are any. A canary that was told to have no pod
+// gets no request whatever its weight.
+func (p *position) weightSet(o *Observation, weight int32) bool {
+	if unmanned(o, p) {
+		weight = 0
+	}
+	return atDesired(o, p) && (!o.Routed || p.carries(o, weight))
 }
 
 // carries reports whether the routes were seen to give the current revision this weight, and whoever programs them has followed.

@@ -21,7 +21,7 @@ func weightAt(steps []v1alpha1.CanaryStep, index int32) int32 {
 
 // fixedScale is the setCanaryScale that governs a step, nil if the weight does.
 func fixedScale(o *Observation, p *position) *v1alpha1.SetCanaryScale {
-	if !o.Routed || p.done() || p.fresh || p.status.PromoteFull || p.atEnd() || p.status.Abort && !v1alpha1.KeepsAborted(o.Rollout) {
+	if !o.Routed || p.wantsAll() || p.atEnd() || p.status.Abort && !v1alpha1.KeepsAborted(o.Rollout) {
 		return nil
 	}
 	for i := p.index(); i >= 0; i-- {
@@ -35,6 +35,9 @@ func fixedScale(o *Observation, p *position) *v1alpha1.SetCanaryScale {
 	return nil
 }
 
+// wantsAll reports whether the current revision is to have every pod, whatever the steps say.
+func (p *position) wantsAll() bool { return p.fresh || p.done() || p.status.PromoteFull }
+
 // unmanned reports whether a setCanaryScale in force asks for no canary pod at all: then there is nobody to send requests to, whatever
 // the weight of the step.
 func unmanned(o *Observation, p *position) bool {
@@ -45,7 +48,7 @@ func unmanned(o *Observation, p *position) bool {
 // scaleWeight is the weight by which the canary's number of pods is reckoned, or the fixed number where a step gives one.
 func scaleWeight(o *Observation, p *position) (weight int32, fixed *int32) {
 	full := v1alpha1.MaxTrafficWeight(o.Rollout)
-	if p.fresh || p.done() || p.status.PromoteFull {
+	if p.wantsAll() {
 		return full, nil
 	}
 	if o.Rollout.Spec.Paused && (p.current == nil || p.current.Spec == 0) {
@@ -120,12 +123,17 @@ func goalWeight(o *Observation, p *position, full int32) int32 {
 			return full
 		}
 		return held
-	case p.done() || p.status.Abort || !p.canaryServes(o) || p.current == nil || p.current.Available == 0 || unmanned(o, p):
+	case p.done() || p.status.Abort || !p.canaryAnswers(o):
 		return 0
 	case o.Invalid != "":
 		return held
 	}
 	return stepWeight(o, p, full)
+}
+
+// canaryAnswers reports whether a request that is sent to the canary Service meets a pod of the current revision that should be there.
+func (p *position) canaryAnswers(o *Observation) bool {
+	return p.canaryServes(o) && p.current != nil && p.current.Available > 0 && !unmanned(o, p)
 }
 
 // stepWeight is the weight of the current step once its pods are there, and that of the step before until then.

@@ -31,6 +31,17 @@ func UpdateArrives(m *Moment) string {
 	case m.Routed && (m.Stable.Hash != m.Current || m.Canary.Hash != m.Current):
 		return fmt.Sprintf("the Services select %s and %s, and the stable revision is %s", m.Stable.Hash, m.Canary.Hash, m.Current)
 	}
+	if alone := servesAlone(m); alone != "" {
+		return alone
+	}
+	if s.Phase != v1alpha1.RolloutPhaseHealthy {
+		return fmt.Sprintf("the phase is %s: %s", s.Phase, s.Message)
+	}
+	return ""
+}
+
+// servesAlone says which revision has not the pods that it should have when the one that the spec asks for has them all.
+func servesAlone(m *Moment) string {
 	for i := range m.Revisions {
 		r := &m.Revisions[i]
 		want := int32(0)
@@ -40,9 +51,6 @@ func UpdateArrives(m *Moment) string {
 		if r.Spec != want || r.Available != want {
 			return fmt.Sprintf("revision %s has %d pods, of which %d are available, and should have %d", r.Hash, r.Spec, r.Available, want)
 		}
-	}
-	if s.Phase != v1alpha1.RolloutPhaseHealthy {
-		return fmt.Sprintf("the phase is %s: %s", s.Phase, s.Message)
 	}
 	return ""
 }

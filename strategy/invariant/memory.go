@@ -27,12 +27,15 @@ func CommandsAreObeyed(d *Decision) string {
 	if before.CurrentPodHash != after.CurrentPodHash || !d.updating() {
 		return ""
 	}
+	obeyed := after.Abort && after.AbortedAt != nil
 	switch {
-	case before.Abort && before.AbortedAt == nil && (!after.Abort || after.AbortedAt == nil):
+	case before.Abort && before.AbortedAt == nil && !obeyed:
 		return "the abort was dropped"
-	case before.Abort && !before.PromoteFull && !after.Abort && d.sameUpdate():
+	case after.Abort || !d.sameUpdate():
+		return ""
+	case before.Abort && !before.PromoteFull:
 		return "the update is no longer aborted, and nobody retried"
-	case before.PromoteFull && !after.PromoteFull && !after.Abort && d.sameUpdate():
+	case before.PromoteFull && !after.PromoteFull:
 		return "the full promotion was dropped"
 	}
 	return ""

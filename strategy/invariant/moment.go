@@ -164,7 +164,7 @@ func (d *Decision) sameAttempt() bool {
 // serves or to where steps are not asked for.
 func (d *Decision) skipping() bool {
 	serving := d.Seen.serving()
-	return d.Seen.Rollout.Status.PromoteFull && d.sameUpdate() || serving == nil || serving.Hash == d.Plan.Status.CurrentPodHash || d.returning(serving)
+	return d.Seen.Rollout.Status.PromoteFull && d.sameUpdate() && !d.Plan.Status.Abort || serving == nil || serving.Hash == d.Plan.Status.CurrentPodHash || d.returning(serving)
 }
 
 // returning reports whether the new revision is older than the one that serves, with fewer between them than rollbackWindow.revisions.

@@ -51,7 +51,7 @@ func (d *Decision) largest(hash string) int32 {
 
 // AbortedNeverGrows is I5 for an autoscaler: a revision that was turned back from gets no pods, whatever spec.replicas becomes.
 func AbortedNeverGrows(d *Decision) string {
-	if !d.Plan.Status.Abort || !d.updating() || v1alpha1.KeepsAborted(d.Seen.Rollout) {
+	if !d.Plan.Status.Abort || !d.updating() {
 		return ""
 	}
 	for _, i := range d.Plan.Scale {

@@ -132,17 +132,25 @@ func TimersAreAbsolute(d *Decision) string {
 		}
 	}
 	if d.sameAttempt() && indexOf(before) == indexOf(after) {
-		for _, old := range before.PauseConditions {
-			for _, c := range after.PauseConditions {
-				if c.Reason == old.Reason && !c.StartTime.Equal(&old.StartTime) {
-					return fmt.Sprintf("the pause %s began at %s and now at %s", c.Reason, old.StartTime, c.StartTime)
-				}
-			}
+		if broken := movedStart(before.PauseConditions, after.PauseConditions); broken != "" {
+			return broken
 		}
 	}
 	for _, i := range d.Plan.Scale {
 		if r := d.Seen.revision(i.Hash); r != nil && r.Deadline != nil && i.Deadline != nil && *i.Deadline != "" {
 			return fmt.Sprintf("the deadline of ReplicaSet %s moves from %s to %s", i.Name, r.Deadline, *i.Deadline)
+		}
+	}
+	return ""
+}
+
+// movedStart says which pause has another beginning than before.
+func movedStart(before, after []v1alpha1.PauseCondition) string {
+	for _, old := range before {
+		for _, c := range after {
+			if c.Reason == old.Reason && !c.StartTime.Equal(&old.StartTime) {
+				return fmt.Sprintf("the pause %s began at %s and now at %s", c.Reason, old.StartTime, c.StartTime)
+			}
 		}
 	}
 	return ""
