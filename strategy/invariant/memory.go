@@ -27,12 +27,18 @@ func CommandsAreObeyed(d *Decision) string {
 	if before.CurrentPodHash != after.CurrentPodHash || !d.updating() {
 		return ""
 	}
-	obeyed := after.Abort && after.AbortedAt != nil
-	switch {
-	case before.Abort && before.AbortedAt == nil && !obeyed:
+	if unread := before.Abort && before.AbortedAt == nil; unread && (!after.Abort || after.AbortedAt == nil) {
 		return "the abort was dropped"
-	case after.Abort || !d.sameUpdate():
+	}
+	if after.Abort || !d.sameUpdate() {
 		return ""
+	}
+	return forgotten(before, after)
+}
+
+// forgotten says which command of a client no longer stands in the status although nobody took it back.
+func forgotten(before, after *v1alpha1.RolloutStatus) string {
+	switch {
 	case before.Abort && !before.PromoteFull:
 		return "the update is no longer aborted, and nobody retried"
 	case before.PromoteFull && !after.PromoteFull:
