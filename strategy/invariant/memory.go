@@ -6,6 +6,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+
 	"github.com/sluice-delivery/sluice/strategy"
 )
 
