@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 )
@@ -27,13 +28,39 @@ func cacheOptions(o options) cache.Options {
 			&batchv1.Job{}:          {Label: labels.NewSelector().Add(requirement(v1alpha1.LabelAnalysisRunUID, selection.Exists))},
 		},
 	}
-	if len(o.namespaces) > 0 {
-		c.DefaultNamespaces = map[string]cache.Config{}
-		for _, name := range o.namespaces {
-			c.DefaultNamespaces[name] = cache.Config{}
-		}
-	}
+	c.DefaultNamespaces = namespacesOf(o)
 	return c
+}
+
+func namespacesOf(o options) map[string]cache.Config {
+	if len(o.namespaces) == 0 {
+		return nil
+	}
+	configs := map[string]cache.Config{}
+	for _, name := range o.namespaces {
+		configs[name] = cache.Config{}
+	}
+	return configs
+}
+
+// workloadCache keeps what tells one state of a workload from another, of each kind that some Rollout refers to.
+func workloadCache(mgr manager.Manager, o options) (cache.Cache, error) {
+	workloads, err := cache.New(mgr.GetConfig(), cache.Options{
+		Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient(), DefaultNamespaces: namespacesOf(o),
+		DefaultTransform: func(o any) (any, error) {
+			if object, ok := o.(metav1.Object); ok {
+				object.SetManagedFields(nil)
+				object.SetAnnotations(nil)
+				object.SetLabels(nil)
+				object.SetOwnerReferences(nil)
+			}
+			return o, nil
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return workloads, mgr.Add(workloads)
 }
 
 // served selects the objects of one instance: those with its label, or without any where the instance has no name.

@@ -96,7 +96,11 @@ func addLoops(ctx context.Context, mgr ctrl.Manager, o options) error {
 		Client: c, Live: mgr.GetAPIReader(), Providers: providers(c, mgr.GetAPIReader()),
 		Events: kube.NewRecorder(events, mgr.GetScheme()),
 	}
-	return errors.Join(rollouts.Register(mgr, metrics.Registry), runs.Register(mgr, metrics.Registry))
+	workloads, err := workloadCache(mgr, o)
+	if err != nil {
+		return fmt.Errorf("making the cache of workloads: %w", err)
+	}
+	return errors.Join(rollouts.Register(mgr, workloads, metrics.Registry), runs.Register(mgr, metrics.Registry))
 }
 
 // providers finds the provider of a metric.

@@ -51,6 +51,9 @@ func (c *Controller) apply(ctx context.Context, s *seen, plan *strategy.Plan) er
 	for _, name := range plan.Forget {
 		try("deleting AnalysisRun", name, func() error { return c.forgetRun(ctx, s, name) })
 	}
+	if plan.Workload != nil {
+		try("scaling the workload of", s.Rollout.Name, func() error { return c.scaleWorkload(ctx, s, *plan.Workload) })
+	}
 	for _, name := range plan.Prune {
 		try("deleting ReplicaSet", name, func() error { return c.prune(ctx, s, name) })
 	}
@@ -107,6 +110,9 @@ func (c *Controller) applyScale(ctx context.Context, s *seen, plan *strategy.Pla
 }
 
 // resize changes a ReplicaSet, and leaves our digest on one that is adopted.
+//
+// A change of the metadata of a role goes to the pods first: were the ReplicaSet first, a lost write would leave pods behind for good,
+// because the ReplicaSet remembers what they carry. Pods made meanwhile are looked for afterwards.
 func (c *Controller) resize(ctx context.Context, s *seen, intent strategy.ReplicaSetIntent) error {
 	set, ok := s.sets[intent.Name]
 	if !ok {
@@ -123,13 +129,39 @@ func (c *Controller) resize(ctx context.Context, s *seen, intent strategy.Replic
 	if intent.MinReadySeconds != nil {
 		change.Spec["minReadySeconds"] = *intent.MinReadySeconds
 	}
+	redressed, problem := c.redress(ctx, s, set, intent, &change)
 	if err := c.patch(ctx, set.DeepCopy(), change); err != nil {
-		return err
+		return errors.Join(problem, err)
 	}
 	for _, why := range intent.Why {
 		c.tellNote(ctx, s.Rollout, why)
 	}
-	return nil
+	if redressed != nil {
+		return c.dressPods(ctx, s, intent, *redressed)
+	}
+	return problem
+}
+
+// redress changes the pods of a ReplicaSet for their new role, and adds the same to the change of its template. Where a pod could not be
+// changed, the ReplicaSet does not say so either, and the next pass tries again.
+func (c *Controller) redress(ctx context.Context, s *seen, set *appsv1.ReplicaSet, intent strategy.ReplicaSetIntent, part *change) (*dressing, error) {
+	if intent.Metadata == nil {
+		return nil, nil
+	}
+	d, err := dressingOf(s, intent.Hash, revisionOf(set).Metadata, *intent.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.dressPods(ctx, s, intent, d); err != nil {
+		return nil, err
+	}
+	text, err := roleText(*intent.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	part.Annotations[v1alpha1.AnnotationEphemeralMetadata] = text
+	part.Spec["template"] = map[string]any{"metadata": d}
+	return &d, nil
 }
 
 // create makes a ReplicaSet with its pods, or finds out why it cannot be made.
@@ -267,6 +299,9 @@ func (c *Controller) stamp(ctx context.Context, s *seen, stamp strategy.Stamp) e
 	}
 	if stamp.Revision != 0 {
 		change.Annotations[v1alpha1.AnnotationRevision] = ptr.To(strconv.FormatInt(stamp.Revision, 10))
+	}
+	if stamp.WorkloadGeneration != 0 {
+		change.Annotations[v1alpha1.AnnotationWorkloadGeneration] = ptr.To(strconv.FormatInt(stamp.WorkloadGeneration, 10))
 	}
 	stamped := s.Rollout.DeepCopy()
 	if err := c.patch(ctx, stamped, change); err != nil {

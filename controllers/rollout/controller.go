@@ -25,6 +25,8 @@ type Controller struct {
 	Client client.Client
 	// Live reads from the API server.
 	Live client.Reader
+	// Workloads reads the metadata of what workloadRef may name, from a cache of its own; nothing else is read through it.
+	Workloads client.Reader
 	// Router divides traffic for the Rollouts that it handles.
 	Router trafficrouting.Router
 	// Routes are the kinds of object that Router reads.
@@ -34,10 +36,11 @@ type Controller struct {
 	// Concurrency is how many Rollouts are worked on at the same time.
 	Concurrency int
 
-	clock    func() time.Time
-	memories memories
-	routes   routeWatch
-	measures *measures
+	clock     func() time.Time
+	memories  memories
+	routes    routeWatch
+	workloads workloadWatch
+	measures  *measures
 }
 
 // Reconcile makes one pass over a Rollout: observe, decide, apply, settle.

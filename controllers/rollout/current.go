@@ -27,7 +27,10 @@ const annotationDigest = "rollout.sluice.dev/template-digest"
 
 // observeCurrent judges the spec and finds the revision that it asks for.
 func (c *Controller) observeCurrent(ctx context.Context, s *seen) error {
-	errs := append(validation.Rollout(s.Rollout), validation.Unsupported(s.Rollout)...)
+	errs := append(s.refused, validation.Unsupported(s.Rollout)...)
+	if len(s.refused) == 0 {
+		errs = append(errs, validation.Rollout(s.resolved())...)
+	}
 	if len(errs) == 0 {
 		var err error
 		if s.digest, err = v1alpha1.PodTemplateHash(s.Rollout.Spec.Template, nil); err != nil {
@@ -37,7 +40,9 @@ func (c *Controller) observeCurrent(ctx context.Context, s *seen) error {
 			return err
 		}
 	}
-	errs = append(errs, validation.References(s.Rollout, validation.Referenced{Services: s.services, Compose: s.compose})...)
+	if len(s.refused) == 0 {
+		errs = append(errs, validation.References(s.Rollout, validation.Referenced{Services: s.services, Compose: s.compose})...)
+	}
 	if len(errs) == 0 && s.memory.rejected != "" && s.memory.rejected == s.digest {
 		errs = field.ErrorList{field.Invalid(field.NewPath("spec", "template"), field.OmitValueType{}, s.memory.rejection)}
 	}
@@ -153,13 +158,15 @@ func (c *Controller) defaultedTemplate(ctx context.Context, s *seen) (map[string
 	return bareTemplate(trial)
 }
 
-// bareTemplate is the template of a ReplicaSet without what the controller put into it: the hash label and the metadata of a role.
+// bareTemplate is the template of a ReplicaSet without what the controller put into it: the hash label, the metadata of a role, and
+// the rules that keep revisions apart.
 func bareTemplate(set *unstructured.Unstructured) (map[string]any, error) {
 	template, _, err := unstructured.NestedMap(set.Object, "spec", "template")
 	if err != nil {
 		return nil, fmt.Errorf("reading the template of ReplicaSet %s: %w", set.GetName(), err)
 	}
 	unstructured.RemoveNestedField(template, "metadata", "labels", v1alpha1.LabelPodTemplateHash)
+	withoutApart(template)
 	text := set.GetAnnotations()[v1alpha1.AnnotationEphemeralMetadata]
 	if text == "" {
 		return template, nil

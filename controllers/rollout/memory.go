@@ -21,6 +21,8 @@ type memory struct {
 	countsWait                 time.Duration
 	// trouble and refusal are the errors of reading and of writing the routes that were told last, so that each is told once.
 	trouble, refusal string
+	// workload is what workloadRef named when it was read last.
+	workload workload
 }
 
 // A status that differs in nothing but counts waits for more of them: at first for firstWait, and twice as long after each one that was

@@ -3,6 +3,7 @@ package rollout
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -34,6 +36,8 @@ type seen struct {
 	sets     map[string]*appsv1.ReplicaSet
 	services map[string]*corev1.Service
 	pods     map[string]types.UID
+	// refused says why the object that workloadRef names gives no template.
+	refused field.ErrorList
 	// trouble is what kept part of the world from being read; the pass goes on without that part and is tried again.
 	trouble error
 	// again asks for another pass after this time because something is missing that cannot be watched; 0 for none.
@@ -54,6 +58,7 @@ func (c *Controller) observe(ctx context.Context, key types.NamespacedName) (*se
 		doing string
 		read  func(context.Context, *seen) error
 	}{
+		{"reading the workload", c.observeWorkload},
 		{"listing ReplicaSets", c.observeSets},
 		{"listing AnalysisRuns", c.observeRuns},
 		{"reading AnalysisTemplates", c.observeLibrary},
@@ -104,6 +109,9 @@ func revisionOf(set *appsv1.ReplicaSet) strategy.Revision {
 	}
 	if t, err := time.Parse(time.RFC3339, set.Annotations[v1alpha1.AnnotationScaleDownDeadline]); err == nil {
 		v.Deadline = &t
+	}
+	if json.Unmarshal([]byte(set.Annotations[v1alpha1.AnnotationEphemeralMetadata]), &v.Metadata) != nil {
+		v.Metadata = v1alpha1.PodTemplateMetadata{}
 	}
 	for _, condition := range set.Status.Conditions {
 		if condition.Type == appsv1.ReplicaSetReplicaFailure && condition.Status == corev1.ConditionTrue {

@@ -23,6 +23,7 @@ var replicaSetKind = schema.GroupVersionKind{Group: "apps", Version: "v1", Kind:
 var ownAnnotations = []string{
 	"kubectl.kubernetes.io/last-applied-configuration", "notified.notifications.argoproj.io",
 	v1alpha1.AnnotationRevision, v1alpha1.AnnotationRevisionHistory, v1alpha1.AnnotationDesiredReplicas, annotationDigest,
+	v1alpha1.AnnotationEphemeralMetadata, v1alpha1.AnnotationWorkloadGeneration,
 }
 
 // unmarshalTree reads JSON with whole numbers as int64, as the API machinery wants them.
@@ -51,6 +52,19 @@ func newReplicaSet(r *v1alpha1.Rollout, intent strategy.ReplicaSetIntent, digest
 	if err != nil {
 		return nil, fmt.Errorf("writing the selector: %w", err)
 	}
+	visible := textsOf(labels)
+	if intent.Metadata != nil {
+		dress(r, metadata, *intent.Metadata)
+	}
+	if intent.AntiAffinity != nil {
+		if err := keepApart(template, intent.AntiAffinity, intent.Avoid); err != nil {
+			return nil, fmt.Errorf("keeping the pods apart from those of revision %s: %w", intent.Avoid, err)
+		}
+	}
+	annotations, err := newAnnotations(r, intent, digest)
+	if err != nil {
+		return nil, err
+	}
 	set := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
 		"replicas":        int64(ptr.Deref(intent.Replicas, 0)),
 		"minReadySeconds": int64(ptr.Deref(intent.MinReadySeconds, 0)),
@@ -60,13 +74,13 @@ func newReplicaSet(r *v1alpha1.Rollout, intent strategy.ReplicaSetIntent, digest
 	set.SetGroupVersionKind(replicaSetKind)
 	set.SetNamespace(r.Namespace)
 	set.SetName(intent.Name)
-	set.SetLabels(textsOf(labels))
-	set.SetAnnotations(newAnnotations(r, intent, digest))
+	set.SetLabels(visible)
+	set.SetAnnotations(annotations)
 	set.SetOwnerReferences([]metav1.OwnerReference{*metav1.NewControllerRef(r, v1alpha1.RolloutKind)})
 	return set, nil
 }
 
-func newAnnotations(r *v1alpha1.Rollout, intent strategy.ReplicaSetIntent, digest string) map[string]string {
+func newAnnotations(r *v1alpha1.Rollout, intent strategy.ReplicaSetIntent, digest string) (map[string]string, error) {
 	annotations := maps.Clone(r.Annotations)
 	if annotations == nil {
 		annotations = map[string]string{}
@@ -78,7 +92,16 @@ func newAnnotations(r *v1alpha1.Rollout, intent strategy.ReplicaSetIntent, diges
 			annotations[key] = *value
 		}
 	}
-	return annotations
+	if intent.Metadata != nil {
+		text, err := roleText(*intent.Metadata)
+		if err != nil {
+			return nil, err
+		}
+		if text != nil {
+			annotations[v1alpha1.AnnotationEphemeralMetadata] = *text
+		}
+	}
+	return annotations, nil
 }
 
 // changedAnnotations are the annotations that an intent writes; nil removes one.

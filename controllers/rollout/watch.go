@@ -14,9 +14,11 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -29,6 +31,7 @@ const (
 	fieldServices  = "spec.services"
 	fieldRoutes    = "spec.routes"
 	fieldTemplates = "spec.templates"
+	fieldWorkloads = "spec.workloadRef"
 )
 
 const (
@@ -41,7 +44,9 @@ const (
 )
 
 // Register adds the loop to a manager, with the indexes and watches that it needs, and its metrics to a registry.
-func (c *Controller) Register(mgr ctrl.Manager, registry prometheus.Registerer) error {
+// The cache of workloads has to be one of its own: that of the manager leaves out whatever carries no pod template hash.
+func (c *Controller) Register(mgr ctrl.Manager, workloads cache.Cache, registry prometheus.Registerer) error {
+	c.Workloads = workloads
 	c.measures = newMeasures()
 	if err := c.measures.register(registry); err != nil {
 		return fmt.Errorf("registering the metrics of rollouts: %w", err)
@@ -59,6 +64,7 @@ func (c *Controller) Register(mgr ctrl.Manager, registry prometheus.Registerer) 
 		{&v1alpha1.Rollout{}, fieldServices, servicesOf},
 		{&v1alpha1.Rollout{}, fieldRoutes, c.routesOf},
 		{&v1alpha1.Rollout{}, fieldTemplates, usesTemplates},
+		{&v1alpha1.Rollout{}, fieldWorkloads, workloadsOf},
 	} {
 		if err := mgr.GetFieldIndexer().IndexField(context.Background(), index.kind, index.field, index.read); err != nil {
 			return fmt.Errorf("indexing %T by %s: %w", index.kind, index.field, err)
@@ -86,6 +92,12 @@ func (c *Controller) Register(mgr ctrl.Manager, registry prometheus.Registerer) 
 			return err
 		}
 		return loop.Watch(source.Kind(mgr.GetCache(), kind, c.naming(fieldRoutes, c.Routes.KeysOf)))
+	}
+	c.workloads.start = func(ctx context.Context, kind client.Object) error {
+		if _, err := workloads.GetInformer(ctx, kind); err != nil {
+			return err
+		}
+		return loop.Watch(source.Kind(workloads, kind, c.naming(fieldWorkloads, workloadKey), predicate.GenerationChangedPredicate{}))
 	}
 	return nil
 }

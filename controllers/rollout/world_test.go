@@ -72,6 +72,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 	}
 	mapper.Add(v1alpha1.GroupVersion.WithKind("ClusterAnalysisTemplate"), meta.RESTScopeRoot)
 	mapper.Add(appsv1.SchemeGroupVersion.WithKind("ReplicaSet"), meta.RESTScopeNamespace)
+	mapper.Add(appsv1.SchemeGroupVersion.WithKind("Deployment"), meta.RESTScopeNamespace)
 	mapper.Add(corev1.SchemeGroupVersion.WithKind("Service"), meta.RESTScopeNamespace)
 	mapper.Add(corev1.SchemeGroupVersion.WithKind("Pod"), meta.RESTScopeNamespace)
 	w := &world{t: t, at: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), broken: -1}
@@ -88,7 +89,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 func newScheme(t *testing.T) *runtime.Scheme {
 	t.Helper()
 	scheme := runtime.NewScheme()
-	scheme.AddKnownTypes(appsv1.SchemeGroupVersion, &appsv1.ReplicaSet{}, &appsv1.ReplicaSetList{})
+	scheme.AddKnownTypes(appsv1.SchemeGroupVersion, &appsv1.ReplicaSet{}, &appsv1.ReplicaSetList{}, &appsv1.Deployment{}, &appsv1.DeploymentList{})
 	scheme.AddKnownTypes(corev1.SchemeGroupVersion, &corev1.Service{}, &corev1.ServiceList{}, &corev1.Pod{}, &corev1.PodList{})
 	scheme.AddKnownTypes(schema.GroupVersion(gatewayv1.GroupVersion), &gatewayv1.HTTPRoute{}, &gatewayv1.HTTPRouteList{})
 	scheme.AddKnownTypes(policyv1.SchemeGroupVersion, &policyv1.Eviction{})
@@ -106,7 +107,7 @@ func (w *world) restart() {
 	w.events = record.NewFakeRecorder(1000)
 	c := kube.NewRecent(w.server)
 	w.loop = &Controller{
-		Client: c, Live: w.server, Router: trafficrouting.Routers{gatewayapi.Router{Client: c}}, Events: w.events,
+		Client: c, Live: w.server, Workloads: w.server, Router: trafficrouting.Routers{gatewayapi.Router{Client: c}}, Events: w.events,
 		Routes: RouteKinds{Of: gatewayapi.RoutesOf, KeysOf: gatewayapi.KeysOf, Served: gatewayapi.Watches},
 		clock:  func() time.Time { return w.at },
 	}
