@@ -25,8 +25,19 @@ func (d *decision) operate() {
 		if running {
 			d.end(gitopsv1.OperationFailed, "Operation terminated: the operation field was removed")
 		}
+		d.releaseHooks()
 		if op := d.auto(); op != nil {
 			d.start(*op)
+		}
+	}
+}
+
+// releaseHooks takes our finalizer off hooks that no operation waits for any more, such as those of one that somebody replaced by another.
+func (d *decision) releaseHooks() {
+	name := TrackingName(d.app, d.o.ControlNamespace)
+	for i := range d.o.Live {
+		if o := d.o.Live[i].Object; held(o) && TrackedBy(o) == name {
+			d.plan.Release = append(d.plan.Release, o)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -32,6 +33,8 @@ type world struct {
 	version         int
 	writes          int
 	story           []string
+	// meanwhile happens between what a pass observes and what it writes.
+	meanwhile func()
 	// crash, if it is not negative, is after how many more writes the process dies.
 	crash int
 }
@@ -59,7 +62,8 @@ func newWorld(spec string) *world {
 }
 
 const automated = `
-syncPolicy: {automated: {prune: true, selfHeal: true}}
+syncPolicy:
+  automated: {prune: true, selfHeal: true}
 `
 
 // parse reads manifests from YAML documents.
@@ -210,6 +214,10 @@ func (w *world) pass() (wrote bool, after time.Duration) {
 		}
 	}()
 	plan := Decide(w.observation())
+	if w.meanwhile != nil {
+		w.meanwhile()
+		w.meanwhile = nil
+	}
 	var outcomes []Outcome
 	for _, o := range plan.Release {
 		live := w.objects[KeyOf(o)]
@@ -225,6 +233,10 @@ func (w *world) pass() (wrote bool, after time.Duration) {
 	}
 	for _, group := range plan.Apply {
 		for _, write := range group {
+			if w.conflicts(write.Object, write.Live) {
+				after = time.Millisecond
+				continue // another look is due
+			}
 			outcome := Outcome{Task: write.Task, Message: "configured"}
 			if outcome.Problem = w.broken[write.Task.Key]; outcome.Problem == "" {
 				w.put(write.Object, w.objects[KeyOf(write.Object)])
@@ -234,14 +246,23 @@ func (w *world) pass() (wrote bool, after time.Duration) {
 		}
 	}
 	plan.Record(outcomes)
-	if fmt.Sprint(toYAML(w.app)) != fmt.Sprint(toYAML(plan.App)) {
+	if !equality.Semantic.DeepEqual(w.app, plan.App) {
 		w.app = plan.App
 		w.wrote("status")
 		for _, n := range plan.Notes {
 			w.story = append(w.story, n.Reason+": "+n.Message)
 		}
 	}
-	return w.writes > before, plan.After
+	if after == 0 {
+		after = plan.After
+	}
+	return w.writes > before, after
+}
+
+// conflicts reports whether an object is not any more what a decision rested on.
+func (w *world) conflicts(o, rests *unstructured.Unstructured) bool {
+	now := w.objects[KeyOf(o)]
+	return now != nil && rests != nil && now.GetResourceVersion() != rests.GetResourceVersion()
 }
 
 func toYAML(o any) string {

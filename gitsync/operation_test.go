@@ -1,0 +1,320 @@
+package gitsync
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+)
+
+// manifest writes a small object with annotations such as sync-wave=1.
+func manifest(kind, name string, annotations ...string) string {
+	group := map[string]string{"Job": "batch/v1", "Deployment": "apps/v1"}[kind]
+	if group == "" {
+		group = "v1"
+	}
+	text := fmt.Sprintf("apiVersion: %s\nkind: %s\nmetadata:\n  name: %s\n  namespace: prod\n  annotations: {", group, kind, name)
+	for _, a := range annotations {
+		k, v, _ := strings.Cut(a, "=")
+		text += fmt.Sprintf("argocd.argoproj.io/%s: %q, ", k, v)
+	}
+	return text + "}\n"
+}
+
+func docs(all ...string) string { return strings.Join(all, "\n---\n") }
+
+// applied lists what was written, in order.
+func (w *world) applied() (all []string) {
+	for _, line := range w.story {
+		if strings.HasPrefix(line, "apply ") || strings.HasPrefix(line, "delete ") {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
+func (w *world) sync(op gitopsv1.SyncOperation) {
+	w.app.Operation = &gitopsv1.Operation{Sync: &op, InitiatedBy: gitopsv1.OperationInitiator{Username: "ada"}}
+}
+
+func wantStory(t *testing.T, w *world, want ...string) {
+	t.Helper()
+	if got := w.applied(); !slices.Equal(got, want) {
+		t.Errorf("did\n  %s\nwant\n  %s\nstory:\n%s", strings.Join(got, "\n  "), strings.Join(want, "\n  "), strings.Join(w.story, "\n"))
+	}
+}
+
+func wantPhase(t *testing.T, w *world, phase gitopsv1.OperationPhase, message string) {
+	t.Helper()
+	s := w.app.Status.OperationState
+	if s == nil || s.Phase != phase || s.Message != message {
+		t.Errorf("want %s %q, the operation is\n%s", phase, message, toYAML(s))
+	}
+}
+
+func TestAWaveWaitsForTheHealthOfTheOneBefore(t *testing.T) {
+	w := newWorld("")
+	w.push("aaaa", docs(manifest("Deployment", "second", "sync-wave=2"), manifest("Deployment", "first", "sync-wave=1")))
+	w.health[key("apps", "Deployment", "first")] = Health{Status: Progressing}
+	w.settle(t)
+	wantStory(t, w) // nobody asked
+	w.sync(gitopsv1.SyncOperation{})
+	w.settle(t)
+	wantStory(t, w, "apply Deployment prod/first")
+	wantPhase(t, w, gitopsv1.OperationRunning, "waiting for healthy state of apps/Deployment/first")
+	w.health[key("apps", "Deployment", "first")] = Health{Status: Healthy}
+	w.settle(t)
+	wantStory(t, w, "apply Deployment prod/first", "apply Deployment prod/second")
+	wantPhase(t, w, gitopsv1.OperationSucceeded, "successfully synced (all tasks run)")
+}
+
+func TestHooksRunInTheirPhasesAndGoAsTheirPolicySays(t *testing.T) {
+	w := newWorld("")
+	w.push("aaaa", docs(
+		manifest("Job", "before", "hook=PreSync", "hook-delete-policy=HookSucceeded"),
+		manifest("Deployment", "web"),
+		manifest("Job", "after", "hook=PostSync"),
+		manifest("Job", "rescue", "hook=SyncFail"),
+	))
+	w.sync(gitopsv1.SyncOperation{})
+	w.settle(t)
+	wantStory(t, w, "apply Job prod/before", "apply Deployment prod/web", "apply Job prod/after", "delete Job prod/before")
+	wantPhase(t, w, gitopsv1.OperationSucceeded, "successfully synced (all tasks run)")
+	if job := w.objects[key("batch", "Job", "after")]; job == nil || held(job) {
+		t.Errorf("the hook that nobody deletes should be there, without our finalizer: %v", job)
+	}
+	w.story = nil
+	w.now = w.now.Add(time.Minute)
+	w.sync(gitopsv1.SyncOperation{})
+	w.settle(t)
+	wantStory(t, w, "apply Job prod/before", "delete Job prod/after", "apply Job prod/after", "delete Job prod/before")
+}
+
+func TestAFailedHookEndsTheSyncAndRunsTheRescue(t *testing.T) {
+	w := newWorld("")
+	w.push("aaaa", docs(manifest("Job", "before", "hook=PreSync"), manifest("Deployment", "web"), manifest("Job", "rescue", "hook=SyncFail")))
+	w.health[key("batch", "Job", "before")] = Health{Status: Degraded, Message: "exit code 1"}
+	w.sync(gitopsv1.SyncOperation{})
+	w.settle(t)
+	wantStory(t, w, "apply Job prod/before", "apply Job prod/rescue")
+	wantPhase(t, w, gitopsv1.OperationFailed, "one or more synchronization tasks completed unsuccessfully, reason: exit code 1")
+}
+
+func TestNothingIsAppliedIfSomethingIsRefused(t *testing.T) {
+	w := newWorld("")
+	w.push("aaaa", docs(manifest("ConfigMap", "good"), manifest("ConfigMap", "bad")))
+	w.invalid[key("", "ConfigMap", "bad")] = "metadata.name: is no name"
+	w.sync(gitopsv1.SyncOperation{})
+	w.settle(t)
+	wantStory(t, w)
+	wantPhase(t, w, gitopsv1.OperationFailed, "one or more objects failed to apply (dry run)")
+	w.push("bbbb", docs(manifest("ConfigMap", "good"), manifest("Mystery", "what")))
+	w.sync(gitopsv1.SyncOperation{})
+	w.settle(t)
+	wantStory(t, w)
+	w.project.Spec.NamespaceResourceBlacklist = []gitopsv1.GroupKind{{Kind: "ConfigMap"}}
+	w.push("cccc", manifest("ConfigMap", "good"))
+	w.sync(gitopsv1.SyncOperation{})
+	w.settle(t)
+	wantStory(t, w)
+	wantPhase(t, w, gitopsv1.OperationFailed,
+		"one or more synchronization tasks are not valid: resource :ConfigMap is not permitted in project default")
+}
+
+func TestARetryTakesTheNewestCommit(t *testing.T) {
+	w := newWorld(automated + "  retry: {limit: 3}\n")
+	w.push("aaaa", manifest("ConfigMap", "one"))
+	w.broken[key("", "ConfigMap", "one")] = "quota exceeded"
+	w.settle(t)
+	wantPhase(t, w, gitopsv1.OperationRunning, "one or more objects failed to apply, reason: quota exceeded. Retrying attempt #1 at 9:00AM.")
+	if wait := w.app.Status.OperationState; wait.RetryCount != 1 || wait.FinishedAt == nil {
+		t.Errorf("%s", toYAML(wait))
+	}
+	w.push("bbbb", manifest("ConfigMap", "two"))
+	w.settle(t)
+	wantStory(t, w, "apply ConfigMap prod/two")
+	wantPhase(t, w, gitopsv1.OperationSucceeded, "successfully synced (all tasks run)")
+}
+
+func TestRetriesEndAndAFailedCommitIsNotTriedForEver(t *testing.T) {
+	w := newWorld(automated + "  retry: {limit: 2}\n")
+	w.push("aaaa", manifest("ConfigMap", "one"))
+	w.broken[key("", "ConfigMap", "one")] = "quota exceeded"
+	for range 20 {
+		w.settle(t)
+		w.now = w.now.Add(10 * time.Minute)
+	}
+	wantPhase(t, w, gitopsv1.OperationFailed, "one or more objects failed to apply, reason: quota exceeded (retried 2 times).")
+	if c := w.app.Status.Conditions; len(c) != 1 || !strings.HasPrefix(c[0].Message, "Failed last sync attempt to [aaaa]: one or more") {
+		t.Errorf("%s", toYAML(c))
+	}
+	before := w.writes
+	w.settle(t)
+	if w.writes != before {
+		t.Error("a failed commit is written again")
+	}
+}
+
+func TestPruningAsksWhereItIsToldTo(t *testing.T) {
+	w := newWorld(automated)
+	w.push("aaaa", docs(manifest("ConfigMap", "kept", "sync-options=Prune=false"), manifest("ConfigMap", "asked", "sync-options=Prune=confirm"), config))
+	w.settle(t)
+	w.push("bbbb", config)
+	w.now = w.now.Add(time.Minute)
+	w.story = nil
+	w.settle(t)
+	wantStory(t, w)
+	wantPhase(t, w, gitopsv1.OperationRunning, "waiting for pruning confirmation of /ConfigMap/asked")
+	w.app.Annotations = map[string]string{gitopsv1.AnnotationDeletionApproved: w.now.Add(time.Minute).Format(time.RFC3339)}
+	w.settle(t)
+	wantStory(t, w, "delete ConfigMap prod/asked")
+	if i := slices.IndexFunc(w.app.Status.OperationState.SyncResult.Resources, func(r gitopsv1.ResourceResult) bool { return r.Name == "kept" }); i < 0 ||
+		w.app.Status.OperationState.SyncResult.Resources[i].Message != "ignored (no prune)" {
+		t.Errorf("%s", toYAML(w.app.Status.OperationState))
+	}
+}
+
+func TestAnEmptyRepositoryDoesNotWipeEverything(t *testing.T) {
+	w := newWorld(automated)
+	w.push("aaaa", config)
+	w.settle(t)
+	w.commits["bbbb"], w.head = nil, "bbbb"
+	w.settle(t)
+	if len(w.objects) != 1 || len(w.app.Status.Conditions) != 1 || w.app.Status.Conditions[0].Message != "Skipping sync attempt to [bbbb]: auto-sync will wipe out all resources" {
+		t.Errorf("%d objects, %s", len(w.objects), toYAML(w.app.Status.Conditions))
+	}
+}
+
+func TestTerminateDeletesRunningHooks(t *testing.T) {
+	w := newWorld("")
+	w.push("aaaa", docs(manifest("Job", "long", "hook=PreSync"), manifest("Deployment", "web")))
+	w.health[key("batch", "Job", "long")] = Health{Status: Progressing}
+	w.sync(gitopsv1.SyncOperation{})
+	w.settle(t)
+	wantPhase(t, w, gitopsv1.OperationRunning, "waiting for completion of hook batch/Job/long")
+	w.app.Status.OperationState.Phase = gitopsv1.OperationTerminating
+	w.settle(t)
+	wantStory(t, w, "apply Job prod/long", "delete Job prod/long")
+	wantPhase(t, w, gitopsv1.OperationFailed, "Operation terminated")
+}
+
+func TestARollbackSyncsWhatTheHistoryHolds(t *testing.T) {
+	w := newWorld("")
+	w.push("aaaa", manifest("ConfigMap", "one"))
+	w.sync(gitopsv1.SyncOperation{})
+	w.settle(t)
+	w.push("bbbb", manifest("ConfigMap", "two"))
+	w.sync(gitopsv1.SyncOperation{Prune: true})
+	w.settle(t)
+	old := w.app.Status.History[0]
+	w.story = nil
+	w.sync(gitopsv1.SyncOperation{Revision: old.Revision, Source: &old.Source, Prune: true})
+	w.settle(t)
+	wantStory(t, w, "delete ConfigMap prod/two", "apply ConfigMap prod/one")
+	if s := w.app.Status; s.Sync.Status != gitopsv1.SyncOutOfSync || s.Sync.Revision != "bbbb" || len(s.History) != 3 {
+		t.Errorf("%s", toYAML(s))
+	}
+}
+
+func TestDriftIsHealedAtOnceAndThenMoreSlowly(t *testing.T) {
+	w := newWorld(automated)
+	w.push("aaaa", config)
+	w.settle(t)
+	drift := func() {
+		if err := unstructured.SetNestedField(w.objects[key("", "ConfigMap", "settings")].Object, "drift", "data", "a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	healed := func() bool {
+		value, _, _ := unstructured.NestedString(w.objects[key("", "ConfigMap", "settings")].Object, "data", "a")
+		return value == "1"
+	}
+	for i, wait := range []time.Duration{0, 2 * time.Second, 6 * time.Second, 18 * time.Second} {
+		drift()
+		w.settle(t)
+		if healed() != (wait == 0) {
+			t.Fatalf("heal %d too early or too late", i)
+		}
+		w.now = w.now.Add(wait)
+		w.settle(t)
+		if !healed() {
+			t.Fatalf("heal %d did not come after %s", i, wait)
+		}
+	}
+	if len(w.app.Status.History) != 1 {
+		t.Error("self-heals are no history")
+	}
+}
+
+func TestAClosedWindowHoldsASyncBack(t *testing.T) {
+	w := newWorld(automated)
+	w.project.Spec.SyncWindows = []gitopsv1.SyncWindow{{Kind: "deny", Schedule: "0 8 * * *", Duration: "2h", Applications: []string{"*"}, ManualSync: true}}
+	w.push("aaaa", config)
+	w.settle(t)
+	wantStory(t, w)
+	w.now = w.now.Add(2 * time.Hour)
+	w.settle(t)
+	wantStory(t, w, "apply ConfigMap prod/settings")
+}
+
+func TestDeletingAnApplicationTakesItsObjectsWaveByWave(t *testing.T) {
+	w := newWorld(automated)
+	w.app.Finalizers = []string{gitopsv1.FinalizerResources, "someone/else"}
+	w.push("aaaa", docs(manifest("ConfigMap", "low"), manifest("ConfigMap", "high", "sync-wave=5"), manifest("ConfigMap", "kept", "sync-options=Delete=false")))
+	w.settle(t)
+	w.story = nil
+	w.app.DeletionTimestamp = &metav1.Time{Time: w.now}
+	for range 3 {
+		w.settle(t)
+		w.now = w.now.Add(10 * time.Second)
+	}
+	wantStory(t, w, "delete ConfigMap prod/high", "delete ConfigMap prod/low")
+	if !slices.Equal(w.app.Finalizers, []string{"someone/else"}) {
+		t.Errorf("finalizers %v", w.app.Finalizers)
+	}
+}
+
+func TestTwoApplicationsOnOneObjectDoNotFight(t *testing.T) {
+	w := newWorld(automated)
+	w.push("aaaa", config)
+	w.settle(t)
+	w.objects[key("", "ConfigMap", "settings")].SetAnnotations(map[string]string{gitopsv1.AnnotationTrackingID: "other:/ConfigMap:prod/settings"})
+	w.holders["other"] = true
+	w.story = nil
+	w.settle(t)
+	wantStory(t, w)
+	if c := w.app.Status.Conditions; len(c) != 1 || c[0].Message != "ConfigMap/settings is part of applications argocd/shop and other" {
+		t.Errorf("%s", toYAML(c))
+	}
+	w.holders["other"] = false // it is gone
+	w.settle(t)
+	wantStory(t, w, "apply ConfigMap prod/settings")
+}
+
+func TestSecretsStaySecret(t *testing.T) {
+	const canary = "tweety-the-canary"
+	w := newWorld(automated)
+	w.push("aaaa", `
+apiVersion: v1
+kind: Secret
+metadata: {name: password, namespace: prod}
+stringData: {key: `+canary+`}
+`)
+	k := key("", "Secret", "password")
+	w.broken[k] = `cannot unmarshal "` + canary + `" and "dHdlZXR5LXRoZS1jYW5hcnk="`
+	w.settle(t)
+	all := toYAML(w.app.Status) + strings.Join(w.story, "\n")
+	if !strings.Contains(all, "cannot unmarshal") || strings.Contains(all, canary) || strings.Contains(all, "dHdlZXR5LXRoZS1jYW5hcnk=") {
+		t.Errorf("a value of a Secret, or no message at all:\n%s", all)
+	}
+	shown := toYAML(Objects(w.commits["aaaa"][0], nil)[0])
+	if strings.Contains(shown, canary) || !strings.Contains(shown, "key: ++++++++\n") {
+		t.Errorf("shown as\n%s", shown)
+	}
+}
