@@ -76,6 +76,9 @@ func checkService(r *v1alpha1.Rollout, s *corev1.Service, pods map[string]string
 	if owner, managed := s.Annotations[v1alpha1.AnnotationManagedByRollouts]; managed && owner != r.Name {
 		return field.ErrorList{field.Invalid(at, s.Name, fmt.Sprintf("is managed by Rollout %q; give each Rollout Services of its own", owner))}
 	}
+	if r.Spec.WorkloadRef != nil && len(r.Spec.Template.Raw) == 0 {
+		return nil // the labels stand in the workload
+	}
 	for _, key := range slices.Sorted(maps.Keys(s.Spec.Selector)) {
 		if key == v1alpha1.LabelPodTemplateHash {
 			continue

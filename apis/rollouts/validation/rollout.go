@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -24,7 +25,10 @@ func Rollout(r *v1alpha1.Rollout) field.ErrorList {
 	spec := field.NewPath("spec")
 	errs := nonNegative(r.Spec.Replicas, spec.Child("replicas"))
 	selector, selectorErrs := checkSelector(r.Spec.Selector, spec.Child("selector"))
-	errs = append(errs, selectorErrs...)
+	if r.Spec.WorkloadRef == nil || r.Spec.Selector != nil { // without one it is taken from the workload
+		errs = append(errs, selectorErrs...)
+	}
+	errs = append(errs, checkWorkloadRef(r.Spec.WorkloadRef, spec.Child("workloadRef"))...)
 	errs = append(errs, checkTemplate(r, selector, spec.Child("template"))...)
 	errs = append(errs, nonNegative(&r.Spec.MinReadySeconds, spec.Child("minReadySeconds"))...)
 	errs = append(errs, nonNegative(r.Spec.RevisionHistoryLimit, spec.Child("revisionHistoryLimit"))...)
@@ -92,6 +96,26 @@ func checkTemplate(r *v1alpha1.Rollout, selector labels.Selector, at *field.Path
 		errs = append(errs, field.Invalid(at.Child("metadata", "labels"), template.Labels, "must match spec.selector"))
 	}
 	return append(errs, checkPodSpec(template.Spec, at.Child("spec"))...)
+}
+
+// checkWorkloadRef takes any version of a kind, because the API server says which ones it serves.
+func checkWorkloadRef(ref *v1alpha1.ObjectRef, at *field.Path) field.ErrorList {
+	if ref == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	version, err := schema.ParseGroupVersion(ref.APIVersion)
+	group, known := map[string]string{"Deployment": "apps", "ReplicaSet": "apps", "PodTemplate": ""}[ref.Kind]
+	switch {
+	case !known:
+		errs = append(errs, field.NotSupported(at.Child("kind"), ref.Kind, []string{"Deployment", "ReplicaSet", "PodTemplate"}))
+	case err != nil || version.Version == "" || version.Group != group:
+		errs = append(errs, field.Invalid(at.Child("apiVersion"), ref.APIVersion, "must be that of kind "+ref.Kind+": "+schema.GroupVersion{Group: group, Version: "v1"}.String()))
+	}
+	if ref.Name == "" {
+		errs = append(errs, field.Required(at.Child("name"), "names the workload that holds the pod template"))
+	}
+	return errs
 }
 
 func checkPodSpec(s corev1.PodSpec, at *field.Path) field.ErrorList {

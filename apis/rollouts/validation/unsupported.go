@@ -28,21 +28,9 @@ var notBuilt = []struct {
 	what string
 	in   finder
 }{
-	{"a blue-green release", func(r *v1alpha1.Rollout) []*field.Path {
-		return when(r.Spec.Strategy.BlueGreen != nil, "strategy", "blueGreen")
-	}},
-	{"a pod template taken from another workload", func(r *v1alpha1.Rollout) []*field.Path {
-		return when(r.Spec.WorkloadRef != nil, "workloadRef")
-	}},
 	{"a step of the kind experiment", steps("experiment", func(s v1alpha1.CanaryStep) bool { return s.Experiment != nil })},
-	{"a step of the kind setHeaderRoute", steps("setHeaderRoute", func(s v1alpha1.CanaryStep) bool { return s.SetHeaderRoute != nil })},
-	{"a step of the kind setMirrorRoute", steps("setMirrorRoute", func(s v1alpha1.CanaryStep) bool { return s.SetMirrorRoute != nil })},
 	{"a step of the kind plugin", steps("plugin", func(s v1alpha1.CanaryStep) bool { return s.Plugin != nil })},
-	{"a stable revision that shrinks as traffic leaves it", canary("dynamicStableScale", func(c v1alpha1.CanaryStrategy) bool { return c.DynamicStableScale })},
 	{"a pair of Services that swap roles", canary("pingPong", func(c v1alpha1.CanaryStrategy) bool { return c.PingPong != nil })},
-	{"anti-affinity between revisions", canary("antiAffinity", func(c v1alpha1.CanaryStrategy) bool { return c.AntiAffinity != nil })},
-	{"metadata for canary pods", canary("canaryMetadata", func(c v1alpha1.CanaryStrategy) bool { return c.CanaryMetadata != nil })},
-	{"metadata for stable pods", canary("stableMetadata", func(c v1alpha1.CanaryStrategy) bool { return c.StableMetadata != nil })},
 	{"the router istio", router("istio")},
 	{"the router nginx", router("nginx")},
 	{"the router alb", router("alb")},
