@@ -49,7 +49,7 @@ func (d *decision) projectProblem() string {
 		return fmt.Sprintf("application references project %s which does not exist", name)
 	}
 	rules := d.o.Project.Spec
-	if d.app.Namespace != d.o.ControlNamespace && !matchesAny(rules.SourceNamespaces, d.app.Namespace) {
+	if d.app.Namespace != d.o.ControlNamespace && !PermitsNamespace(rules, d.app.Namespace) {
 		return fmt.Sprintf("application '%s' in namespace '%s' is not permitted to use project '%s'", d.app.Name, d.app.Namespace, name)
 	}
 	for _, s := range gitopsv1.SourcesOf(spec) {

@@ -52,6 +52,12 @@ func checkJQ(expression string) error {
 	return nil
 }
 
+// Paths lists the paths, of keys and indices, that a jq expression of ignoreApplicationDifferences names in an object.
+func Paths(expression string, object map[string]any) ([][]any, error) {
+	full, _ := numbers(object).(map[string]any)
+	return jqFields(expression, full)
+}
+
 // jqFields gives the paths that an expression names in a tree.
 func jqFields(expression string, tree map[string]any) ([][]any, error) {
 	if err := checkJQ(expression); err != nil {

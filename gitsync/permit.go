@@ -106,3 +106,8 @@ func PermitsKind(spec gitopsv1.AppProjectSpec, kind GroupKind, name string, name
 func matchesKind(group, name string, kind GroupKind) bool {
 	return (group == kind.Group || matchesAny([]string{group}, kind.Group)) && matchesAny([]string{name}, kind.Kind)
 }
+
+// PermitsNamespace reports whether Applications of a namespace other than the control namespace may use a project.
+func PermitsNamespace(spec gitopsv1.AppProjectSpec, namespace string) bool {
+	return matchesAny(spec.SourceNamespaces, namespace)
+}

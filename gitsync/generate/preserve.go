@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/gitsync"
 	"github.com/sluice-delivery/sluice/gitsync/generate/sandbox"
 )
 
@@ -34,10 +35,10 @@ func (s State) brought(found, wanted gitopsv1.Application) (gitopsv1.Application
 	return s.withIgnored(found, next)
 }
 
-// isMail reports whether an annotation is an order to the controller, or the memory of a notifier, and no part of what is wanted.
+// isMail reports whether an annotation is an order to the controller, or the memory of a notifier or of the sync, and no part of what is wanted.
 func isMail(key string) bool {
 	return key == gitopsv1.AnnotationRefresh || key == gitopsv1.AnnotationHydrate || key == gitopsv1.AnnotationDeletionApproved ||
-		strings.HasPrefix(key, gitopsv1.AnnotationNotifiedPrefix)
+		key == gitsync.AnnotationRollouts || strings.HasPrefix(key, gitopsv1.AnnotationNotifiedPrefix)
 }
 
 func kept(wanted, found map[string]string, keep func(string) bool) map[string]string {
