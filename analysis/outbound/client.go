@@ -25,6 +25,8 @@ type Options struct {
 	Insecure bool
 	Headers  []v1alpha1.WebMetricHeader
 	Auth     v1alpha1.Authentication
+	// Sign, if there, is the last to change each request.
+	Sign func(*http.Request) error
 }
 
 // maxRedirects is how many redirects are followed; none of them may lead to another host.
@@ -71,6 +73,11 @@ func (d dressed) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	if b := d.o.Auth.Basic; b != nil {
 		r.SetBasicAuth(b.Username, b.Password)
+	}
+	if d.o.Sign != nil {
+		if err := d.o.Sign(r); err != nil {
+			return nil, fmt.Errorf("signing the request: %w", err)
+		}
 	}
 	return d.next.RoundTrip(r)
 }

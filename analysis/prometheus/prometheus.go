@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluice-delivery/sluice/analysis"
 	"github.com/sluice-delivery/sluice/analysis/outbound"
+	"github.com/sluice-delivery/sluice/analysis/sigv4"
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 )
 
@@ -28,10 +29,15 @@ const (
 	maxBody = 8 << 20
 	// lookback is how old a sample may be; Prometheus itself looks back as far by default.
 	lookback = 5 * time.Minute
+	// amazonService is Amazon Managed Service for Prometheus, as signatures name it.
+	amazonService = "aps"
 )
 
-// Provider asks Prometheus servers. Now is the clock; nil means the real one.
+// Provider asks Prometheus servers.
 type Provider struct {
+	// Signer signs the requests of metrics with sigv4.
+	Signer *sigv4.Signer
+	// Now is the clock; nil means the real one.
 	Now func() time.Time
 }
 
@@ -51,9 +57,16 @@ func (p *Provider) Measure(ctx context.Context, _ *v1alpha1.AnalysisRun, m v1alp
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	client, err := api.NewClient(api.Config{Address: address, Client: outbound.Client(ctx, outbound.Options{
-		Timeout: timeout, MaxBody: maxBody, Insecure: q.Insecure, Headers: q.Headers, Auth: q.Authentication,
-	})})
+	options := outbound.Options{Timeout: timeout, MaxBody: maxBody, Insecure: q.Insecure, Headers: q.Headers, Auth: q.Authentication}
+	var key sigv4.Key
+	if a := q.Authentication.Sigv4; a != nil {
+		var err error
+		if key, err = p.Signer.Key(ctx, amazonService, a.Region, sigv4.Identity{Profile: a.Profile, RoleARN: a.RoleARN}); err != nil {
+			return analysis.Reading{}, fmt.Errorf("metric %s: %w", m.Name, err)
+		}
+		options.Sign = key.Sign
+	}
+	client, err := api.NewClient(api.Config{Address: address, Client: outbound.Client(ctx, options)})
 	if err != nil {
 		return analysis.Reading{}, fmt.Errorf("reading the address of Prometheus: %w", err)
 	}
@@ -61,7 +74,20 @@ func (p *Provider) Measure(ctx context.Context, _ *v1alpha1.AnalysisRun, m v1alp
 	if p.Now != nil {
 		now = p.Now
 	}
-	return query(ctx, promv1.NewAPI(client), q, now())
+	r, err := query(ctx, promv1.NewAPI(client), q, now())
+	return withhold(key, r, err)
+}
+
+// withhold takes a key out of what the server said, for it may repeat what it was told.
+func withhold(key sigv4.Key, r analysis.Reading, err error) (analysis.Reading, error) {
+	r.Doubt = key.Hide(r.Doubt)
+	for name, text := range r.Metadata {
+		r.Metadata[name] = key.Hide(text)
+	}
+	if err != nil && key.Hide(err.Error()) != err.Error() {
+		err = errors.New(key.Hide(err.Error()))
+	}
+	return r, err
 }
 
 func query(ctx context.Context, server promv1.API, q *v1alpha1.PrometheusMetric, now time.Time) (analysis.Reading, error) {
