@@ -146,8 +146,10 @@ func (v *validator) provider(p v1alpha1.MetricProvider) {
 		if len(p.Job.Spec.Raw) == 0 {
 			v.add("provider.job.spec is missing")
 		}
+	case kindPlugin:
+		v.add("provider plugin is not supported; use one of the providers that are built in, or web or job in its stead")
 	default:
-		v.add("provider %s is not supported; use prometheus, web or job", kinds[0])
+		v.vendor(p)
 	}
 }
 
@@ -192,11 +194,17 @@ func (v *validator) web(w *v1alpha1.WebMetric) {
 }
 
 func (v *validator) authentication(kind string, a v1alpha1.Authentication) {
-	if a.Sigv4 != nil {
+	if a.Sigv4 != nil && kind != KindPrometheus {
 		v.add("provider.%s.authentication.sigv4 is not supported; put a signing proxy in front of the server", kind)
 	}
-	if a.Basic != nil && a.OAuth2 != nil {
-		v.add("provider.%s.authentication has both basic and oauth2; use one of them", kind)
+	ways := 0
+	for _, used := range []bool{a.Basic != nil, a.OAuth2 != nil, a.Sigv4 != nil} {
+		if used {
+			ways++
+		}
+	}
+	if ways > 1 {
+		v.add("provider.%s.authentication has more than one of basic, oauth2 and sigv4; use one of them", kind)
 	}
 }
 
@@ -205,6 +213,15 @@ const (
 	KindPrometheus = "prometheus"
 	KindWeb        = "web"
 	KindJob        = "job"
+	KindKayenta    = "kayenta"
+	KindDatadog    = "datadog"
+	KindWavefront  = "wavefront"
+	KindNewRelic   = "newRelic"
+	KindCloudWatch = "cloudWatch"
+	KindGraphite   = "graphite"
+	KindInfluxdb   = "influxdb"
+	KindSkyWalking = "skywalking"
+	kindPlugin     = "plugin"
 )
 
 // KindOf names the provider of a metric by its field; empty if there is not exactly one.
@@ -222,16 +239,16 @@ func kindsOf(p v1alpha1.MetricProvider) []string {
 		set  bool
 	}{
 		{KindPrometheus, p.Prometheus != nil}, {KindWeb, p.Web != nil}, {KindJob, p.Job != nil},
-		{"kayenta", p.Kayenta != nil}, {"datadog", p.Datadog != nil}, {"wavefront", p.Wavefront != nil},
-		{"newRelic", p.NewRelic != nil}, {"cloudWatch", p.CloudWatch != nil}, {"graphite", p.Graphite != nil},
-		{"influxdb", p.Influxdb != nil}, {"skywalking", p.SkyWalking != nil},
+		{KindKayenta, p.Kayenta != nil}, {KindDatadog, p.Datadog != nil}, {KindWavefront, p.Wavefront != nil},
+		{KindNewRelic, p.NewRelic != nil}, {KindCloudWatch, p.CloudWatch != nil}, {KindGraphite, p.Graphite != nil},
+		{KindInfluxdb, p.Influxdb != nil}, {KindSkyWalking, p.SkyWalking != nil},
 	} {
 		if candidate.set {
 			kinds = append(kinds, candidate.name)
 		}
 	}
 	for range p.Plugin {
-		kinds = append(kinds, "plugin")
+		kinds = append(kinds, kindPlugin)
 	}
 	return kinds
 }

@@ -19,10 +19,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	"github.com/sluice-delivery/sluice/analysis"
-	"github.com/sluice-delivery/sluice/analysis/job"
-	"github.com/sluice-delivery/sluice/analysis/prometheus"
-	"github.com/sluice-delivery/sluice/analysis/web"
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 	"github.com/sluice-delivery/sluice/controllers/analysisrun"
 	"github.com/sluice-delivery/sluice/controllers/rollout"
@@ -93,7 +89,7 @@ func addLoops(ctx context.Context, mgr ctrl.Manager, o options) error {
 		Events: kube.NewRecorder(events, mgr.GetScheme()),
 	}
 	runs := &analysisrun.Controller{
-		Client: c, Live: mgr.GetAPIReader(), Providers: providers(c, mgr.GetAPIReader()),
+		Client: c, Live: mgr.GetAPIReader(), Providers: providers(c, mgr.GetAPIReader(), ownNamespace(o)),
 		Events: kube.NewRecorder(events, mgr.GetScheme()),
 	}
 	workloads, err := workloadCache(mgr, o)
@@ -101,22 +97,6 @@ func addLoops(ctx context.Context, mgr ctrl.Manager, o options) error {
 		return fmt.Errorf("making the cache of workloads: %w", err)
 	}
 	return errors.Join(rollouts.Register(mgr, workloads, metrics.Registry), runs.Register(mgr, metrics.Registry))
-}
-
-// providers finds the provider of a metric.
-func providers(c client.Client, live client.Reader) analysisrun.Providers {
-	servers, pages, jobs := &prometheus.Provider{}, web.Provider{}, &job.Provider{Client: c, Live: live}
-	return func(p v1alpha1.MetricProvider) analysis.Provider {
-		switch {
-		case p.Prometheus != nil:
-			return servers
-		case p.Web != nil:
-			return pages
-		case p.Job != nil:
-			return jobs
-		}
-		return nil
-	}
 }
 
 func restConfig(o options) (*rest.Config, error) {

@@ -16,7 +16,9 @@ const (
 )
 
 // everything below the doors.
-var below = []string{api, rules, gitopsv1, gitRules, "analysis", "analysis/prometheus", "analysis/web", "analysis/job", "console/view", "console/verb",
+var below = []string{api, rules, gitopsv1, gitRules, "analysis", "analysis/prometheus", "analysis/web", "analysis/job",
+	"analysis/cloudwatch", "analysis/datadog", "analysis/graphite", "analysis/influxdb", "analysis/kayenta", "analysis/newrelic", "analysis/skywalking",
+	"analysis/wavefront", "analysis/credential", "analysis/sigv4", "console/view", "console/verb",
 	"console/dashboard", "controllers/rollout", "controllers/analysisrun", "controllers/application", "controllers/applicationset",
 	"gitsync/source", "gitsync/render", "gitsync/cluster", "internal/kube", "strategy", "strategy/simulate", "trafficrouting", "trafficrouting/gatewayapi"}
 
@@ -30,11 +32,21 @@ var rooms = map[string]room{
 	"trafficrouting/gatewayapi":  {may: []string{api, "trafficrouting"}},
 	"trafficrouting/routertest":  {may: []string{api, "trafficrouting"}},
 	"analysis":                   {pure: true, may: []string{api, rules}},
-	"analysis/outbound":          {may: []string{api}},
-	"analysis/prometheus":        {may: []string{api, "analysis", "analysis/outbound"}},
+	"analysis/outbound":          {may: []string{api, "analysis"}},
+	"analysis/sigv4":             {may: []string{"analysis", "analysis/outbound"}},
+	"analysis/credential":        {},
+	"analysis/prometheus":        {may: []string{api, "analysis", "analysis/outbound", "analysis/sigv4"}},
 	"analysis/web":               {may: []string{api, "analysis", "analysis/outbound"}},
 	"analysis/job":               {may: []string{api, "analysis"}},
-	"analysis/providertest":      {may: []string{api, "analysis"}},
+	"analysis/cloudwatch":        {may: []string{api, "analysis", "analysis/outbound", "analysis/sigv4"}},
+	"analysis/datadog":           {may: []string{api, "analysis", "analysis/outbound", "analysis/credential"}},
+	"analysis/graphite":          {may: []string{api, "analysis", "analysis/outbound"}},
+	"analysis/influxdb":          {may: []string{api, "analysis", "analysis/outbound", "analysis/credential"}},
+	"analysis/kayenta":           {may: []string{api, "analysis", "analysis/outbound"}},
+	"analysis/newrelic":          {may: []string{api, "analysis", "analysis/outbound", "analysis/credential"}},
+	"analysis/skywalking":        {may: []string{api, "analysis", "analysis/outbound"}},
+	"analysis/wavefront":         {may: []string{api, "analysis", "analysis/outbound", "analysis/credential"}},
+	"analysis/providertest":      {may: []string{api, "analysis", "analysis/credential"}},
 	"strategy":                   {pure: true, may: []string{api, rules, "trafficrouting", "analysis"}},
 	"strategy/simulate":          {pure: true, may: []string{api, rules, "analysis", "strategy", "trafficrouting"}},
 	"strategy/invariant":         {pure: true, may: []string{api, "analysis", "strategy", "trafficrouting"}},

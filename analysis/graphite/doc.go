@@ -1,0 +1,2 @@
+// Package graphite takes measurements from the render API of Graphite.
+package graphite

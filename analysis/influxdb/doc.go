@@ -1,0 +1,2 @@
+// Package influxdb takes measurements from InfluxDB by Flux, over its API v2.
+package influxdb

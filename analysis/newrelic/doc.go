@@ -1,0 +1,2 @@
+// Package newrelic takes measurements from New Relic by NRQL, which it sends to NerdGraph.
+package newrelic

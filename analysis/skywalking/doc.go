@@ -1,0 +1,2 @@
+// Package skywalking takes measurements by GraphQL from the observability analysis platform of Apache SkyWalking.
+package skywalking

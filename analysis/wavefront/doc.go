@@ -1,0 +1,2 @@
+// Package wavefront takes measurements from the chart API of Wavefront.
+package wavefront
