@@ -1,0 +1,152 @@
+package source
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+)
+
+// Keys are the Secrets of the control namespace that configure repositories, and what is trusted.
+type Keys struct {
+	Secrets []corev1.Secret
+	// KnownHosts is the text of the known hosts of SSH; an unknown host is refused.
+	KnownHosts string
+	// Authorities has PEM bundles by host name, used instead of those of the system.
+	Authorities map[string]string
+}
+
+// credentials are those of one repository for one project.
+type credentials struct {
+	// name of the Secret, for messages.
+	name string
+	data map[string]string
+}
+
+// identity keys are those that make a repository entry complete, so that no template is looked up.
+var identityKeys = []string{"username", "password", "bearerToken", "sshPrivateKey", "tlsClientCertData", "githubAppPrivateKey",
+	"useAzureWorkloadIdentity", "azureServicePrincipalClientSecret"}
+
+// unbuilt keys change how a repository is reached in ways that are not built; using them without a word would surprise.
+var unbuiltKeys = []string{"githubAppPrivateKey", "useAzureWorkloadIdentity", "azureServicePrincipalClientSecret", "gcpServiceAccountKey", "enableLfs"}
+
+// choose picks the credentials of a repository. Entries of other projects are never used, and none at all means anonymous.
+func (k Keys) choose(repoURL, project string) (credentials, error) {
+	c := credentials{data: map[string]string{}}
+	if entry := k.repository(repoURL, project); entry != nil {
+		c = read(entry)
+	}
+	if !slices.ContainsFunc(identityKeys, func(key string) bool { return c.data[key] != "" }) {
+		if template := k.template(repoURL, project); template != nil {
+			t := read(template)
+			maps.Copy(t.data, c.data)
+			c = t
+		}
+	}
+	if kind := c.data["type"]; kind != "" && kind != "git" {
+		return c, fmt.Errorf("secret %s: a repository of the type %q cannot be used yet", c.name, kind)
+	}
+	for _, key := range unbuiltKeys {
+		if v := c.data[key]; v != "" && v != "false" {
+			return c, fmt.Errorf("secret %s: %s cannot be used yet; remove it", c.name, key)
+		}
+	}
+	for _, key := range []string{"username", "password", "bearerToken", "proxy"} {
+		if strings.ContainsAny(c.data[key], "\r\n\x00") {
+			return c, fmt.Errorf("secret %s: %s holds a line break or a NUL; write it on one line", c.name, key)
+		}
+	}
+	return c, nil
+}
+
+func read(s *corev1.Secret) credentials {
+	c := credentials{name: s.Namespace + "/" + s.Name, data: map[string]string{}}
+	for key, value := range s.Data {
+		c.data[key] = string(value)
+		if key != "sshPrivateKey" && !strings.HasPrefix(key, "tlsClientCert") {
+			c.data[key] = strings.TrimSpace(c.data[key])
+		}
+	}
+	return c
+}
+
+func (k Keys) repository(repoURL, project string) *corev1.Secret {
+	var found *corev1.Secret
+	for i := range k.Secrets {
+		s := &k.Secrets[i]
+		if s.Labels[gitopsv1.LabelSecretType] != gitopsv1.SecretTypeRepository || normal(string(s.Data["url"])) != normal(repoURL) {
+			continue
+		}
+		switch string(s.Data["project"]) {
+		case project:
+			return s
+		case "":
+			found = s
+		}
+	}
+	return found
+}
+
+// template is the longest prefix that ends where a part of the path ends, so that https://host/org does not serve https://host/organisation.
+func (k Keys) template(repoURL, project string) *corev1.Secret {
+	var found *corev1.Secret
+	longest := 0
+	for i := range k.Secrets {
+		s := &k.Secrets[i]
+		prefix := normal(string(s.Data["url"]))
+		owner := string(s.Data["project"])
+		if s.Labels[gitopsv1.LabelSecretType] != gitopsv1.SecretTypeRepoCreds || prefix == "" || owner != "" && owner != project {
+			continue
+		}
+		rest, within := strings.CutPrefix(normal(repoURL), prefix)
+		if within && (rest == "" || rest[0] == '/') && len(prefix) > longest {
+			found, longest = s, len(prefix)
+		}
+	}
+	return found
+}
+
+// fingerprint keeps repositories apart that are reached with different credentials.
+func (c credentials) fingerprint() string {
+	h := sha256.New()
+	for _, key := range slices.Sorted(maps.Keys(c.data)) {
+		fmt.Fprintf(h, "%q=%q\n", key, c.data[key])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// header is the Authorization header, or empty.
+func (c credentials) header() string {
+	if token := c.data["bearerToken"]; token != "" {
+		return "Authorization: Bearer " + token
+	}
+	if c.data["username"] == "" && c.data["password"] == "" {
+		return ""
+	}
+	return "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(c.data["username"]+":"+c.data["password"]))
+}
+
+// mask removes every secret from a text.
+func (c credentials) mask(text string) string {
+	secrets := []string{strings.TrimPrefix(strings.TrimPrefix(c.header(), "Authorization: Basic "), "Authorization: Bearer ")}
+	for key, value := range c.data {
+		if key != "url" && key != "type" && key != "name" && key != "project" && len(value) > 2 {
+			secrets = append(secrets, value)
+		}
+	}
+	// The longest first: one secret may hold another.
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
+	for _, s := range secrets {
+		if s != "" {
+			text = strings.ReplaceAll(text, s, "******")
+		}
+	}
+	return text
+}

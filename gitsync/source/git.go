@@ -1,0 +1,155 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	maxListing = 16 << 20
+	maxFile    = 1 << 30
+	maxMemory  = 4 << 30
+)
+
+// runner runs git for one repository with its credentials in private files and in the environment of the child, never on a command line.
+type runner struct {
+	address     address
+	credentials credentials
+	protocols   string
+	timeout     time.Duration
+	environment []string
+	files       string
+}
+
+// prepare writes the private files of the credentials into a new folder, which close removes.
+func (r *runner) prepare(keys Keys) error {
+	dir, err := os.MkdirTemp("", "sluice-git-")
+	if err != nil {
+		return fmt.Errorf("making a private folder for credentials: %w", err)
+	}
+	r.files = dir
+	c := r.credentials.data
+	write := func(name, text string) string {
+		file := filepath.Join(dir, name)
+		err = errors.Join(err, os.WriteFile(file, []byte(text), 0o600))
+		return file
+	}
+	settings := [][2]string{
+		{"core.hooksPath", os.DevNull}, {"core.fsmonitor", "false"}, {"gc.auto", "0"}, {"maintenance.auto", "false"}, {"credential.helper", ""},
+		{"http.followRedirects", "false"}, {"http.lowSpeedLimit", "1000"}, {"http.lowSpeedTime", "15"}, {"fetch.fsckObjects", "true"},
+		{"fetch.fsck.zeroPaddedFilemode", "ignore"}, {"fetch.fsck.badTimezone", "ignore"}, {"submodule.recurse", "false"}, {"core.protectHFS", "true"},
+		{"core.protectNTFS", "true"}, {"core.symlinks", "true"}, {"safe.directory", "*"}, {"transfer.bundleURI", "false"}, {"fetch.unpackLimit", "1"},
+	}
+	if h := r.credentials.header(); h != "" {
+		settings = append(settings, [2]string{"http.extraHeader", h})
+	}
+	if c["insecure"] == "true" {
+		settings = append(settings, [2]string{"http.sslVerify", "false"})
+	}
+	if bundle := keys.Authorities[r.address.host]; bundle != "" {
+		settings = append(settings, [2]string{"http.sslCAInfo", write("authorities.pem", bundle)})
+	}
+	if c["tlsClientCertData"] != "" {
+		settings = append(settings, [2]string{"http.sslCert", write("client.pem", c["tlsClientCertData"])}, [2]string{"http.sslKey", write("client.key", c["tlsClientCertKey"])})
+	}
+	if c["proxy"] != "" {
+		settings = append(settings, [2]string{"http.proxy", c["proxy"]})
+	}
+	ssh := "ssh -F /dev/null -o BatchMode=yes -o IdentitiesOnly=yes -o GlobalKnownHostsFile=/dev/null -o ConnectTimeout=15"
+	if c["insecureIgnoreHostKey"] == "true" || c["insecure"] == "true" {
+		ssh += " -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+	} else {
+		ssh += " -o StrictHostKeyChecking=yes -o UserKnownHostsFile='" + write("known_hosts", keys.KnownHosts) + "'"
+	}
+	if key := c["sshPrivateKey"]; key != "" {
+		ssh += " -i '" + write("key", strings.TrimRight(key, "\n")+"\n") + "'"
+	}
+	r.environment = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull,
+		"GIT_ALLOW_PROTOCOL=" + r.protocols, "GIT_SSH_COMMAND=" + ssh, "GIT_SSH_VARIANT=ssh", "GIT_LFS_SKIP_SMUDGE=1", "GIT_NO_REPLACE_OBJECTS=1",
+		"GIT_ATTR_NOSYSTEM=1", "NO_PROXY=" + c["noProxy"], fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(settings))}
+	for i, s := range settings {
+		r.environment = append(r.environment, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, s[0]), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, s[1]))
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("writing credentials for git: %w", err), r.close())
+	}
+	return nil
+}
+
+func (r *runner) close() error { return os.RemoveAll(r.files) }
+
+// run gives the output of git. Its error is for people: bounded, on one line, without secrets and control characters.
+func (r *runner) run(ctx context.Context, extra []string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "git", args...)
+	cmd.Env = append(append([]string{}, r.environment...), extra...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// git leaves the network to children of its own, which must not outlive it.
+	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
+	cmd.WaitDelay = 2 * time.Second
+	out, problem := &bounded{limit: maxListing, full: cancel}, &bounded{limit: 16 << 10}
+	cmd.Stdout, cmd.Stderr = out, problem
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting git: %w", err)
+	}
+	// A process that is gone already needs no limit, and Wait tells why it is gone.
+	_ = unix.Prlimit(cmd.Process.Pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: maxFile, Max: maxFile}, nil)
+	_ = unix.Prlimit(cmd.Process.Pid, unix.RLIMIT_AS, &unix.Rlimit{Cur: maxMemory, Max: maxMemory}, nil)
+	err := cmd.Wait()
+	switch {
+	case out.over:
+		return nil, fmt.Errorf("git answered with more than %d MiB", maxListing>>20)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return nil, fmt.Errorf("git did not finish within %s", r.timeout)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %s", err, r.plain(problem.String()))
+	}
+	return out.Bytes(), nil
+}
+
+// plain makes words of a remote fit for a condition.
+func (r *runner) plain(text string) string {
+	text = r.credentials.mask(strings.ReplaceAll(text, r.address.remote, r.address.shown))
+	text = strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f || c == 0x9b {
+			return ' '
+		}
+		return c
+	}, strings.ToValidUTF8(text, "?"))
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > 500 {
+		text = strings.ToValidUTF8(text[:500], "") + "…"
+	}
+	return text
+}
+
+// bounded keeps the start of an output and calls full when there is more.
+type bounded struct {
+	bytes.Buffer
+	limit int
+	over  bool
+	full  func()
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if room := b.limit - b.Len(); len(p) > room {
+		b.Buffer.Write(p[:room])
+		b.over = true
+		if b.full != nil {
+			b.full()
+		}
+		return len(p), nil
+	}
+	return b.Buffer.Write(p)
+}
