@@ -3,6 +3,7 @@ package application
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,6 +42,8 @@ type repository struct {
 	mu      sync.Mutex
 	head    string
 	commits map[string]string
+	// own are heads of single paths.
+	own map[string]string
 }
 
 func (r *repository) push(revision, manifests string) {
@@ -49,11 +52,21 @@ func (r *repository) push(revision, manifests string) {
 	r.head, r.commits[revision] = revision, manifests
 }
 
+// pushTo makes a commit that only one Application sees.
+func (r *repository) pushTo(path, revision, manifests string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.own[path], r.commits[revision] = revision, manifests
+}
+
 func (r *repository) Resolve(_ context.Context, want gitsync.Want) (string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, known := r.commits[want.Revision]; known {
 		return want.Revision, nil
+	}
+	if own := r.own[want.Source.Path]; own != "" {
+		return own, nil
 	}
 	return r.head, nil
 }
@@ -109,30 +122,32 @@ func run(m *testing.M) (int, error) {
 }
 
 func start(ctx context.Context, up *cluster.Cluster) error {
-	ctrl.SetLogger(zap.New(zap.UseDevMode(true)))
+	ctrl.SetLogger(zap.New(zap.WriteTo(io.Discard)))
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, gitopsv1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return err
 		}
 	}
-	mgr, err := ctrl.NewManager(up.Config(), ctrl.Options{Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"}})
+	config := up.Config()
+	config.QPS = -1
+	mgr, err := ctrl.NewManager(config, ctrl.Options{Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"}})
 	if err != nil {
 		return err
 	}
-	suite.admin, err = client.New(up.Config(), client.Options{Scheme: scheme})
+	suite.admin, err = client.New(config, client.Options{Scheme: scheme})
 	if err != nil {
 		return err
 	}
 	if err := suite.admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: control}}); err != nil {
 		return err
 	}
-	suite.repo = &repository{commits: map[string]string{}}
+	suite.repo = &repository{commits: map[string]string{}, own: map[string]string{}}
 	c := &application.Controller{
 		Client: kube.NewRecent(mgr.GetClient()), Source: suite.repo, Renderer: suite.repo, Health: healthOf,
-		Events: mgr.GetEventRecorderFor("sluice"), Namespace: control, Concurrency: 4, Poll: 200 * time.Millisecond,
+		Events: mgr.GetEventRecorderFor("sluice"), Namespace: control, Concurrency: 10, Poll: time.Second, Jitter: time.Second,
 	}
-	c.Clusters = &destinations.Set{Local: up.Config(), Secrets: mgr.GetClient(), Namespace: control, Changed: c.Changed, Context: ctx}
+	c.Clusters = &destinations.Set{Local: config, Secrets: mgr.GetClient(), Namespace: control, Changed: c.Changed, Context: ctx}
 	if err := c.Register(mgr); err != nil {
 		return err
 	}
