@@ -36,6 +36,8 @@ type position struct {
 	takeOver bool
 	// intended is the weight that this plan gives the routes; nil if it leaves them as they are.
 	intended *int32
+	// pointed are the Services that this plan switches.
+	pointed []ServiceIntent
 	// wasPaused: there was a pause before this pass.
 	wasPaused bool
 

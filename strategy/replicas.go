@@ -183,6 +183,9 @@ func (p *position) turnedAwayFrom(o *Observation, r *Revision, size int32) (want
 	if o.Routed || blueGreen(o.Rollout) != nil {
 		wanted, deadline = abortedSize(o, p, r, size)
 	}
+	if !o.Routed && blueGreen(o.Rollout) == nil {
+		return min(wanted, r.Spec, r.Available), deadline // what does not even run must not take the room of what should
+	}
 	// Neither an autoscaler nor an edited route brings back what was turned away from.
 	return min(wanted, r.Spec), deadline
 }
@@ -277,7 +280,7 @@ func (o *Observation) otherRouted(p *position, r *Revision, kept *int32, budget 
 	if r.Spec == 0 {
 		return 0, ""
 	}
-	if o.referenced(r) || budget < r.Available || o.TrafficError != "" || o.unconfirmed() {
+	if p.referenced(o, r) || budget < r.Available || o.TrafficError != "" || o.unconfirmed() {
 		return r.Spec, dateOf(r)
 	}
 	if !p.done() && r.Deadline == nil {
@@ -305,17 +308,20 @@ func (o *Observation) delayed(p *position, r *Revision, kept int32) (size int32,
 }
 
 // referenced reports whether a Service of the Rollout may send requests to a revision.
-func (o *Observation) referenced(r *Revision) bool {
+func (p *position) referenced(o *Observation, r *Revision) bool {
 	for _, s := range []Service{o.Stable, o.Canary} {
-		if s.Exists && (s.Hash == r.Hash || s.Hash == "" && o.Routed) {
+		if p.selects(s, r) && (o.Routed || s.Hash != "") {
 			return true
 		}
 	}
 	return false
 }
 
-// selects reports whether a Service sends requests to pods of a revision.
-func (s Service) selects(r *Revision) bool { return s.Exists && (s.Hash == r.Hash || s.Hash == "") }
+// selects reports whether a Service sends requests to pods of a revision, as it was seen or as this plan leaves it.
+func (p *position) selects(s Service, r *Revision) bool {
+	return s.Exists && (s.Hash == r.Hash || s.Hash == "") ||
+		slices.ContainsFunc(p.pointed, func(i ServiceIntent) bool { return i.Service == s.Name && i.Hash == r.Hash })
+}
 
 // unconfirmed reports whether the data plane may still hold something else than the routes say.
 func (o *Observation) unconfirmed() bool {
@@ -331,7 +337,7 @@ func (o *Observation) carriesWeight(p *position, r *Revision) bool {
 // A fixed canary scale is the user's own word on what is enough.
 func (o *Observation) needed(p *position, r *Revision) int32 {
 	switch {
-	case !o.referenced(r):
+	case !p.referenced(o, r):
 		return 0
 	case blueGreen(o.Rollout) != nil:
 		if o.Stable.Hash == r.Hash {
@@ -359,13 +365,13 @@ func (o *Observation) demanded(p *position, r *Revision) (need int32) {
 		weight, fixed := scaleWeight(o, p)
 		canary = min(canary, max(1, ptr.Deref(fixed, shareUp(p.replicas, weight, full))))
 	}
-	if o.Canary.selects(r) {
+	if p.selects(o.Canary, r) {
 		need += canary
 		if o.managedHeld() {
 			need = max(need, 1)
 		}
 	}
-	if o.Stable.selects(r) {
+	if p.selects(o.Stable, r) {
 		need += stable
 	}
 	return need
@@ -375,7 +381,7 @@ func (o *Observation) demanded(p *position, r *Revision) (need int32) {
 func planPrune(o *Observation, p *position, plan *Plan) {
 	left := v1alpha1.RevisionHistoryLimit(o.Rollout)
 	for _, r := range o.Revisions { // newest first
-		if r.Deleting || r.Spec > 0 || r.Replicas > 0 || o.referenced(&r) ||
+		if r.Deleting || r.Spec > 0 || r.Replicas > 0 || p.referenced(o, &r) ||
 			r.Hash == p.status.CurrentPodHash || r.Hash == p.status.StableRS || r.Hash == o.Current {
 			continue
 		}

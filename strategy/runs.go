@@ -37,7 +37,7 @@ func pickRun(o *Observation, p *position, kind string, named *v1alpha1.RolloutAn
 	for i := len(o.Runs) - 1; i >= 0; i-- {
 		run := &o.Runs[i]
 		switch {
-		case !p.ownPlace(run, kind):
+		case !p.ownPlace(run, kind) || void(run):
 		case named != nil && run.Name == named.Name:
 			return run
 		case adopted == nil && p.adoptable(run):
@@ -184,8 +184,18 @@ func (p *position) backgroundIsPositive() bool {
 	if run.Status.Phase.Completed() {
 		return run.Status.Phase == v1alpha1.AnalysisPhaseSuccessful
 	}
+	return goodSoFar(run)
+}
+
+// goodSoFar reports whether a run has found something good about every metric that judges.
+func goodSoFar(run *v1alpha1.AnalysisRun) bool {
 	return len(run.Status.MetricResults) == len(run.Spec.Metrics) &&
 		!slices.ContainsFunc(run.Status.MetricResults, func(m v1alpha1.MetricResult) bool { return !m.DryRun && m.Successful == 0 })
+}
+
+// void reports whether a run was stopped before it had found anything: it ends as successful and yet says nothing.
+func void(run *v1alpha1.AnalysisRun) bool {
+	return run.Spec.Terminate && run.Status.Phase == v1alpha1.AnalysisPhaseSuccessful && !goodSoFar(run)
 }
 
 // planRuns fills in which runs to start, to stop and to forget, and names the started ones in the status.

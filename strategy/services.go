@@ -59,6 +59,7 @@ func (p *position) switchTo(plan *Plan, s Service, to *Revision) {
 	}
 	plan.Point = append(plan.Point, ServiceIntent{Service: s.Name, Hash: to.Hash, Why: normal(v1alpha1.ReasonSwitchService,
 		fmt.Sprintf("Switched selector for service '%s' from '%s' to '%s'", s.Name, s.Hash, to.Hash))})
+	p.pointed = plan.Point
 }
 
 // mayPoint reports whether a revision may take over a Service. One that is to serve everybody must have its pods, maxUnavailable forgiven,

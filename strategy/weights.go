@@ -184,10 +184,12 @@ func stableFloor(o *Observation, p *position, full int32) int32 {
 	spec, carried := o.behind(o.Stable)
 	_, canary := o.behind(o.Canary)
 	switch {
-	case p.replicas == 0 || canary == 0:
+	case p.replicas == 0:
 		return 0
 	case carried == 0:
 		return full
+	case canary == 0:
+		return 0
 	}
 	if spec >= p.replicas {
 		// Whatever is missing now was lost, and is not still to come.

@@ -27,22 +27,23 @@ func OfDecisions() []Predicate[Decision] {
 	}
 }
 
-// OfWrites hold for every write of a controller that knew of everything that others did to the world;
-// those of OfBlindWrites hold for every write.
+// OfWrites hold for every write of a controller that knew what others did to the world and what its predecessors wrote.
 func OfWrites() []Predicate[Write] {
-	return append(OfBlindWrites(),
+	return append(OfStaleWrites(),
 		Predicate[Write]{"I1: backends answer", BackendsAnswer},
 		Predicate[Write]{"I2: capacity follows demand", CapacityFollowsDemand},
 		Predicate[Write]{"I3: stable carries its share", StableCarriesItsShare},
 	)
 }
 
-// OfBlindWrites hold for every write, also of a controller that missed what others did.
+// OfStaleWrites hold also for a controller that missed what its predecessors wrote.
+func OfStaleWrites() []Predicate[Write] {
+	return append(OfBlindWrites(), Predicate[Write]{"I7: takes effect once", TakesEffectOnce})
+}
+
+// OfBlindWrites hold for every write, also of a controller that missed what others did to the world.
 func OfBlindWrites() []Predicate[Write] {
-	return []Predicate[Write]{
-		{"I6, I8: writes are conditional", WritesAreConditional},
-		{"I7: takes effect once", TakesEffectOnce},
-	}
+	return []Predicate[Write]{{"I6, I8: writes are conditional", WritesAreConditional}}
 }
 
 // Check gives the first predicate that is broken, by name and in its own words; both are empty if all hold.

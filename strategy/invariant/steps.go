@@ -72,17 +72,18 @@ func PromotesOnGoodNews(d *Decision) string {
 func (d *Decision) succeeded(step int) bool {
 	for i := range d.Seen.Runs {
 		run := &d.Seen.Runs[i]
-		if d.about(run, analysis.TypeStep) && run.Labels[v1alpha1.LabelStepIndex] == strconv.Itoa(step) && !run.Spec.Terminate &&
-			run.Status.Phase == v1alpha1.AnalysisPhaseSuccessful {
+		if d.about(run, analysis.TypeStep) && run.Labels[v1alpha1.LabelStepIndex] == strconv.Itoa(step) &&
+			run.Status.Phase == v1alpha1.AnalysisPhaseSuccessful && positive(run) {
 			return true
 		}
 	}
 	return false
 }
 
-// positive reports whether a background run succeeded, or has found something good about every metric so far.
+// positive reports whether a run succeeded, or has found something good about every metric so far. One that was told to stop ends as
+// successful, whatever it found.
 func positive(run *v1alpha1.AnalysisRun) bool {
-	if run.Status.Phase.Completed() {
+	if run.Status.Phase.Completed() && (!run.Spec.Terminate || run.Status.Phase != v1alpha1.AnalysisPhaseSuccessful) {
 		return run.Status.Phase == v1alpha1.AnalysisPhaseSuccessful
 	}
 	for _, m := range run.Status.MetricResults {
