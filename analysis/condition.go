@@ -17,6 +17,8 @@ import (
 const (
 	maxSource = 8 << 10
 	maxNodes  = 1000
+	// maxQuoted is how much of it an error repeats, in bytes, so that the reason is not cut off.
+	maxQuoted = 300
 )
 
 // errNoData is what clients of the wire contract look for when a condition trips over an empty answer.
@@ -44,11 +46,11 @@ func Evaluate(m v1alpha1.Metric, r Reading) (v1alpha1.AnalysisPhase, string) {
 func compare(m v1alpha1.Metric, r Reading) (v1alpha1.AnalysisPhase, string) {
 	passed, err := holds(m.SuccessCondition, r)
 	if err != nil {
-		return v1alpha1.AnalysisPhaseError, fmt.Sprintf("could not evaluate successCondition %q: %v", m.SuccessCondition, err)
+		return v1alpha1.AnalysisPhaseError, fmt.Sprintf("could not evaluate successCondition %q: %v", shorten(m.SuccessCondition, maxQuoted), err)
 	}
 	failed, err := holds(m.FailureCondition, r)
 	if err != nil {
-		return v1alpha1.AnalysisPhaseError, fmt.Sprintf("could not evaluate failureCondition %q: %v", m.FailureCondition, err)
+		return v1alpha1.AnalysisPhaseError, fmt.Sprintf("could not evaluate failureCondition %q: %v", shorten(m.FailureCondition, maxQuoted), err)
 	}
 	switch {
 	case failed:

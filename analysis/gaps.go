@@ -84,7 +84,7 @@ func empty(v any) bool {
 	return false
 }
 
-// mentions reports whether a condition of the metric calls one of the functions, or holds nil where that is among the names.
+// mentions reports whether a condition of the metric calls one of the functions, or holds nil or ?? where nil is among the names.
 func mentions(m v1alpha1.Metric, names ...string) bool {
 	found := finder{names: names}
 	for _, source := range []string{m.SuccessCondition, m.FailureCondition} {
@@ -114,6 +114,10 @@ func (f *finder) Visit(node *ast.Node) {
 		name = n.Name
 	case *ast.NilNode:
 		name = "nil"
+	case *ast.BinaryNode:
+		if n.Operator == "??" {
+			name = "nil"
+		}
 	}
 	for _, wanted := range f.names {
 		f.found = f.found || name == wanted

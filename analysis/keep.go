@@ -68,11 +68,6 @@ func Expired(run *v1alpha1.AnalysisRun, now time.Time) (expired bool, after time
 	return wait <= 0, max(wait, 0)
 }
 
-// Counts reports whether the verdict of a run may promote a revision; Objection says why not.
-func Counts(run *v1alpha1.AnalysisRun, hash string, traffic time.Time) bool {
-	return Objection(run, hash, traffic) == ""
-}
-
 // Objection says why the verdict of a run may not promote the revision of that hash; empty if it may. Each metric that is not in
 // dry-run must have ended Successful, and have at least one good measurement, begun no earlier than the first traffic of the canary
 // at traffic. Times of the API have whole seconds, so a measurement of the same second counts: a run is made after the traffic was

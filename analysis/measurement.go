@@ -1,11 +1,6 @@
 package analysis
 
 import (
-	"encoding/base64"
-	"encoding/json"
-	"net/url"
-	"slices"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -88,30 +83,6 @@ func tidy(m v1alpha1.Measurement, secrets map[string]string) v1alpha1.Measuremen
 		m.Metadata[hide.Replace(key)] = shorten(hide.Replace(value), maxMetadata)
 	}
 	return m
-}
-
-// Redact takes secrets out of a text, in each form that a program may write them.
-func Redact(text string, secrets map[string]string) string {
-	return redactor(secrets).Replace(text)
-}
-
-func redactor(secrets map[string]string) *strings.Replacer {
-	var forms []string
-	for _, secret := range secrets {
-		for _, s := range []string{secret, strings.TrimSpace(secret)} {
-			quoted, _ := json.Marshal(s)
-			forms = append(forms, s, string(quoted[1:len(quoted)-1]), url.QueryEscape(s), url.PathEscape(s),
-				base64.StdEncoding.EncodeToString([]byte(s)), base64.URLEncoding.EncodeToString([]byte(s)))
-		}
-	}
-	forms = slices.DeleteFunc(forms, func(s string) bool { return s == "" })
-	// The longest form first, for a secret may be part of another one.
-	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
-	pairs := make([]string, 0, 2*len(forms))
-	for _, form := range forms {
-		pairs = append(pairs, form, "***")
-	}
-	return strings.NewReplacer(pairs...)
 }
 
 // trim drops old measurements beyond what is asked for, and beyond what one object can hold.

@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
@@ -41,8 +42,12 @@ type RunAt struct {
 	InstanceID string
 }
 
+// maxSpec is how large the spec of a run may be, in bytes of JSON: its results must fit into the same object.
+const maxSpec = 768 << 10
+
 // ForRollout composes the run that a asks for at a place of a release. It is not yet created, and its secrets are not read. The
-// errors are those of Compose, a field of the Rollout that is not there, and a metric without an end where the release waits for it.
+// errors are those of Compose, a field of the Rollout that is not there, a metric without an end where the release waits for it, and
+// a run that is too large for one object.
 func ForRollout(r *v1alpha1.Rollout, a v1alpha1.RolloutAnalysis, lib Library, at RunAt) (*v1alpha1.AnalysisRun, error) {
 	args, err := argumentsOf(r, a.Args, at)
 	if err != nil {
@@ -66,6 +71,9 @@ func ForRollout(r *v1alpha1.Rollout, a v1alpha1.RolloutAnalysis, lib Library, at
 			return nil, fmt.Errorf("metric %s has an interval and no count, so it never ends, and the release waits for it: give it a count", m.Name)
 		}
 	}
+	if err := fits(spec); err != nil {
+		return nil, err
+	}
 	run := &v1alpha1.AnalysisRun{Spec: spec}
 	run.Name, run.Namespace = RunName(r.Name, at.Hash, at.Revision, suffixOf(at), at.Attempt), r.Namespace
 	run.Labels, run.Annotations = labelsOf(r, a, at), map[string]string{}
@@ -75,6 +83,17 @@ func ForRollout(r *v1alpha1.Rollout, a v1alpha1.RolloutAnalysis, lib Library, at
 	run.Annotations[v1alpha1.AnnotationRevision] = strconv.FormatInt(at.Revision, 10)
 	run.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(r, v1alpha1.RolloutKind)}
 	return run, nil
+}
+
+func fits(spec v1alpha1.AnalysisRunSpec) error {
+	data, err := json.Marshal(spec)
+	if err != nil {
+		return fmt.Errorf("writing the run as JSON: %w", err)
+	}
+	if len(data) > maxSpec {
+		return fmt.Errorf("the templates and their arguments make a run of %d bytes, at most %d are allowed: use fewer or shorter ones", len(data), maxSpec)
+	}
+	return nil
 }
 
 // RunName names the run of one attempt at a place: suffix is the index of a step, pre, post, or empty for the background. A name

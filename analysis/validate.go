@@ -122,7 +122,7 @@ func (v *validator) conditions(m v1alpha1.Metric) {
 			continue
 		}
 		if err := compiles(c.source, unknown{}); err != nil {
-			v.add("%s %s cannot be evaluated: %v", c.name, shorten(c.source, 200), err)
+			v.add("%s %s cannot be evaluated: %v", c.name, shorten(c.source, maxQuoted), err)
 		}
 	}
 }
