@@ -224,7 +224,7 @@ func referring(scaleDown string) *v1alpha1.Rollout {
 }
 
 func TestAWorkloadGivesTheTemplateAndIsScaledDownAsAsked(t *testing.T) {
-	for scaleDown, left := range map[string]int32{"": 4, "never": 4, "onsuccess": 0, "progressively": 0} {
+	for scaleDown, left := range map[string]int32{"": 4, "never": 4, "onsuccess": 0, scaleDownProgressively: 0} {
 		t.Run("scaleDown "+scaleDown, func(t *testing.T) {
 			w := newWorld(t, append(around(), referring(scaleDown), deployment())...)
 			w.settle()
@@ -293,5 +293,97 @@ func TestAWorkloadThatSomebodyScaledMeanwhileIsNotOverwritten(t *testing.T) {
 	d := &appsv1.Deployment{}
 	if w.get(d, "legacy"); *d.Spec.Replicas != 4 {
 		t.Errorf("it was scaled to %d", *d.Spec.Replicas)
+	}
+}
+
+// surfaces are releases beyond the plain canary that end in the same outcome.
+func surfaces() map[string]func(t *testing.T) *world {
+	return map[string]func(t *testing.T) *world{
+		"blue-green with roles": func(t *testing.T) *world {
+			r := basic()
+			r.Spec.Strategy = v1alpha1.RolloutStrategy{BlueGreen: &v1alpha1.BlueGreenStrategy{
+				ActiveService: "web-stable", PreviewService: "web-canary",
+				PreviewMetadata: &v1alpha1.PodTemplateMetadata{Labels: map[string]string{"role": "canary"}},
+				ActiveMetadata:  &v1alpha1.PodTemplateMetadata{Labels: map[string]string{"role": "stable"}},
+			}}
+			return newWorld(t, append(around(), r)...)
+		},
+		"a canary with roles, from a workload": func(t *testing.T) *world {
+			r := referring(scaleDownProgressively)
+			rolesAs(r)
+			return newWorld(t, append(around(), r, deployment())...)
+		},
+	}
+}
+
+const scaleDownProgressively = "progressively"
+
+// releaseSurface releases version 2, in the workload where there is one.
+func (w *world) releaseSurface(settle func()) {
+	w.t.Helper()
+	w.withPods()
+	settle()
+	if w.rollout().Spec.WorkloadRef == nil {
+		w.edit(func(r *v1alpha1.Rollout) { r.Spec.Template = template("app:v2") })
+	} else {
+		d := &appsv1.Deployment{}
+		w.get(d, "legacy")
+		d.Spec.Template.Spec.Containers[0].Image, d.Generation = "app:v2", d.Generation+1
+		if err := w.server.Update(w.ctx(), d); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	settle()
+}
+
+// ends compares what a release came to with what it should.
+func (w *world) ends(after string) {
+	w.t.Helper()
+	if diff := cmp.Diff(released, w.outcome()); diff != "" {
+		w.t.Fatalf("%s: %s", after, diff)
+	}
+	r := w.rollout()
+	if n := len(w.sets()); n != 2 {
+		w.t.Fatalf("%s there are %d ReplicaSets", after, n)
+	}
+	if r.Spec.WorkloadRef != nil {
+		d := &appsv1.Deployment{}
+		if w.get(d, "legacy"); *d.Spec.Replicas != 0 {
+			w.t.Fatalf("%s the Deployment has %d replicas", after, *d.Spec.Replicas)
+		}
+	}
+	pod, set := &corev1.Pod{}, w.setWith("app:v2")
+	if w.get(pod, "pod-of-"+set.Name); pod.Labels["role"] != "stable" || set.Spec.Template.Labels["role"] != "stable" {
+		w.t.Fatalf("%s the pod is %q and the template %q", after, pod.Labels["role"], set.Spec.Template.Labels["role"])
+	}
+}
+
+func TestEverySurfaceConvergesWhateverCallFailsAndWhereverItCrashes(t *testing.T) {
+	for name, begin := range surfaces() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := begin(t)
+			w.releaseSurface(w.settle)
+			w.ends("without a fault")
+			calls := len(w.writes)
+			for i := range calls {
+				f := faults[i%len(faults)] // each in turn, because every one at every write takes minutes
+				w := begin(t)
+				w.broken, w.fault = i, f
+				w.releaseSurface(w.settle)
+				w.ends("after " + w.writes[i] + " failed by " + f.name)
+				w = begin(t)
+				done := false
+				w.after = func() {
+					if len(w.writes) == i+1 && !done {
+						done = true
+						panic(crashed{})
+					}
+				}
+				w.releaseSurface(func() { until(w, w.settle) })
+				w.ends("after a crash behind " + w.writes[i])
+			}
+			t.Logf("%d faults injected", 2*calls)
+		})
 	}
 }

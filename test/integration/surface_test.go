@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -154,6 +155,27 @@ func TestABlueGreenReleaseIsPromotedTakenBackAndAbortedWithoutALostRequest(t *te
 	answers(t, namespace, "v1", nil)
 }
 
+func TestRequestsAreMirroredToTheCanaryWhileOnlyTheStableRevisionAnswers(t *testing.T) {
+	t.Parallel()
+	namespace := newNamespace(t)
+	r, around := routed(namespace, 1, v1alpha1.CanaryStep{SetCanaryScale: &v1alpha1.SetCanaryScale{Replicas: ptr.To[int32](1)}},
+		v1alpha1.CanaryStep{SetMirrorRoute: &v1alpha1.SetMirrorRoute{Name: "copy", Match: []v1alpha1.RouteMatch{{Path: &v1alpha1.StringMatch{Prefix: "/"}}}}}, hold)
+	r.Spec.Strategy.Canary.TrafficRouting.ManagedRoutes = []v1alpha1.ManagedRoute{{Name: "copy"}}
+	create(t, append(around, r)...)
+	await(t, r, "version 1 is healthy", healthy)
+	answers(t, namespace, "v1", nil)
+	underLoad(t, namespace)
+	edit(t, r, func(r *v1alpha1.Rollout) { r.Spec.Template = template("app:v2") })
+	await(t, r, "it waits with the mirror", paused)
+	canary := types.NamespacedName{Namespace: namespace, Name: "web-canary"}
+	await(t, r, "the canary gets copies", func(*v1alpha1.Rollout) bool { return suite.world.Gateway.Count(canary).Mirrored > 0 })
+	if version := ask(t, namespace, nil); version != "v1" {
+		t.Errorf("a request was answered by %s", version)
+	}
+	command(t, r, `{"status":{"abort":true}}`)
+	await(t, around[2].(*gatewayv1.HTTPRoute), "only the rule of the author is left", func(r *gatewayv1.HTTPRoute) bool { return len(r.Spec.Rules) == 1 })
+}
+
 // legacy is a Deployment that serves before there is any Rollout.
 func legacy(t *testing.T, namespace string) *appsv1.Deployment {
 	t.Helper()
@@ -225,6 +247,21 @@ func TestATemplateThatIsNotYetThereIsNoticedAtOnce(t *testing.T) {
 	}
 	first := r.Status.CurrentPodHash
 	await(t, r, "the new template is released", func(r *v1alpha1.Rollout) bool { return healthy(r) && r.Status.StableRS != first })
+}
+
+func TestAReplicaSetMayHoldTheTemplate(t *testing.T) {
+	t.Parallel()
+	namespace := newNamespace(t)
+	d := legacy(t, namespace)
+	set := &appsv1.ReplicaSet{ObjectMeta: d.ObjectMeta, Spec: appsv1.ReplicaSetSpec{Replicas: d.Spec.Replicas, Selector: d.Spec.Selector, Template: d.Spec.Template}}
+	create(t, set)
+	await(t, set, "the ReplicaSet serves", func(s *appsv1.ReplicaSet) bool { return s.Status.AvailableReplicas == 3 })
+	r := basic(namespace, "web", 2)
+	r.Spec.Template = runtime.RawExtension{}
+	r.Spec.WorkloadRef = &v1alpha1.ObjectRef{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "legacy", ScaleDown: "onsuccess"}
+	create(t, r)
+	await(t, r, "it is healthy", healthy)
+	await(t, set, "the ReplicaSet has no pods any more", func(s *appsv1.ReplicaSet) bool { return *s.Spec.Replicas == 0 && s.Status.Replicas == 0 })
 }
 
 func TestARequestWithTheHeaderReachesTheCanaryAndNoOther(t *testing.T) {
