@@ -43,7 +43,7 @@ func fieldsOf(live *unstructured.Unstructured, asked func(metav1.ManagedFieldsEn
 			continue
 		}
 		var fields map[string]any
-		if json.Unmarshal(entry.FieldsV1.Raw, &fields) == nil {
+		if json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields) == nil {
 			mergeFields(all, fields)
 		}
 	}

@@ -22,7 +22,6 @@ type item struct {
 	foreign string
 	// problem says why the object could not be compared.
 	problem string
-	hook    bool
 }
 
 // compare holds prepared manifests against what lives. Hooks take no part, and neither do live objects that are hooks.

@@ -114,7 +114,7 @@ func (a *adoption) annotations() {
 // scaled reports whether somebody moves replicas through the scale subresource, as autoscalers do.
 func scaled(live *unstructured.Unstructured) bool {
 	return slices.ContainsFunc(live.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
-		return e.Subresource == "scale" && e.FieldsV1 != nil && strings.Contains(string(e.FieldsV1.Raw), `"f:replicas"`)
+		return e.Subresource == "scale" && e.FieldsV1 != nil && strings.Contains(e.FieldsV1.GetRawString(), `"f:replicas"`)
 	})
 }
 

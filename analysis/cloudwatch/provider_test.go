@@ -40,7 +40,8 @@ func page(results string) string {
 }
 
 // one is a result.
-func one(id, status string, values ...string) string {
+func one(status string, values ...string) string {
+	const id = "rate"
 	text := "<MetricDataResults><member><Id>" + id + "</Id><Label>" + id + "</Label><StatusCode>" + status + "</StatusCode><Timestamps>"
 	for range values {
 		text += "<member>2026-01-01T00:00:00Z</member>"
@@ -58,13 +59,13 @@ func TestTheResultsAreNamedAsAWSNamesThem(t *testing.T) {
 		answer, value, doubt string
 		phase                v1alpha1.AnalysisPhase
 	}{
-		"values":               {page(one("rate", "Complete", "0.005", "0.5")), "[[0.005,0.5]]", "", v1alpha1.AnalysisPhaseSuccessful},
-		"a bad value":          {page(one("rate", "Complete", "0.5")), "[[0.5]]", "", v1alpha1.AnalysisPhaseFailed},
-		"no values":            {page(one("rate", "Complete")), "[[]]", "", v1alpha1.AnalysisPhaseSuccessful},
-		"a value that is none": {page(one("rate", "Complete", "NaN")), "[[NaN]]", "", v1alpha1.AnalysisPhaseFailed},
+		"values":               {page(one("Complete", "0.005", "0.5")), "[[0.005,0.5]]", "", v1alpha1.AnalysisPhaseSuccessful},
+		"a bad value":          {page(one("Complete", "0.5")), "[[0.5]]", "", v1alpha1.AnalysisPhaseFailed},
+		"no values":            {page(one("Complete")), "[[]]", "", v1alpha1.AnalysisPhaseSuccessful},
+		"a value that is none": {page(one("Complete", "NaN")), "[[NaN]]", "", v1alpha1.AnalysisPhaseFailed},
 		"no results":           {page(""), "[]", "", v1alpha1.AnalysisPhaseError},
-		"partial data":         {page(one("rate", "PartialData", "0")), "[[0]]", "the data of query rate are partial", v1alpha1.AnalysisPhaseInconclusive},
-		"a warning": {page(one("rate", "Complete", "0") + "<Messages><member><Code>MaxMetricsExceeded</Code><Value>too many</Value></member></Messages>"),
+		"partial data":         {page(one("PartialData", "0")), "[[0]]", "the data of query rate are partial", v1alpha1.AnalysisPhaseInconclusive},
+		"a warning": {page(one("Complete", "0") + "<Messages><member><Code>MaxMetricsExceeded</Code><Value>too many</Value></member></Messages>"),
 			"[[0]]", "CloudWatch warned: MaxMetricsExceeded too many", v1alpha1.AnalysisPhaseInconclusive},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -101,7 +102,7 @@ func TestEveryFieldOfAResultCanBeNamed(t *testing.T) {
 
 func TestAQueryThatCloudWatchCannotRunIsAnError(t *testing.T) {
 	for _, status := range []string{"InternalError", "Forbidden"} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, page(one("rate", status))) }))
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, page(one(status))) }))
 		defer server.Close()
 		if got, err := world(t, server.URL).Measure(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "query rate: "+status) {
 			t.Errorf("%+v, %v", got, err)
@@ -114,10 +115,10 @@ func TestPagesArePutTogether(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		tokens = append(tokens, r.FormValue("NextToken"))
 		if len(tokens) == 1 {
-			fmt.Fprint(w, page(one("rate", "PartialData", "1", "2")+"<NextToken>more</NextToken>"))
+			fmt.Fprint(w, page(one("PartialData", "1", "2")+"<NextToken>more</NextToken>"))
 			return
 		}
-		fmt.Fprint(w, page(one("rate", "Complete", "3")+"<NextToken/>"))
+		fmt.Fprint(w, page(one("Complete", "3")+"<NextToken/>"))
 	}))
 	defer server.Close()
 	got, err := world(t, server.URL).Measure(t.Context(), nil)
@@ -131,7 +132,7 @@ func TestPagesArePutTogether(t *testing.T) {
 
 func TestPagesWithoutEndAreGivenUp(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, page(one("rate", "PartialData", "1")+"<NextToken>more</NextToken>"))
+		fmt.Fprint(w, page(one("PartialData", "1")+"<NextToken>more</NextToken>"))
 	}))
 	defer server.Close()
 	if got, err := world(t, server.URL).Measure(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "more than 10 pages") {
@@ -166,7 +167,7 @@ func TestTheQueriesAreSentAsAFormOfTheirFields(t *testing.T) {
 		if !strings.Contains(r.Header.Get("Authorization"), "/eu-west-1/monitoring/aws4_request") {
 			t.Errorf("signed by %q", r.Header.Get("Authorization"))
 		}
-		fmt.Fprint(w, page(one("rate", "Complete")))
+		fmt.Fprint(w, page(one("Complete")))
 	}))
 	defer server.Close()
 	w := world(t, server.URL)

@@ -10,6 +10,9 @@ import (
 	"strings"
 )
 
+// failure is the column of a table that says why there are no more.
+const failure = "error"
+
 // table is where a reader of annotated CSV stands: what the columns of the current table are.
 type table struct {
 	types, names []string
@@ -40,6 +43,15 @@ func decode(body string) ([]any, error) {
 	}
 }
 
+// head takes the line that names the columns.
+func (t *table) head(record []string) error {
+	if t.types == nil && !slices.Contains(record, "error") {
+		return errors.New("influxdb answered with something else than an annotated table")
+	}
+	t.names, t.value = slices.Clone(record), slices.Index(record, "_value")
+	return nil
+}
+
 // read takes one line; is says whether it holds a value.
 func (t *table) read(record []string) (value any, is bool, err error) {
 	switch {
@@ -48,20 +60,26 @@ func (t *table) read(record []string) (value any, is bool, err error) {
 		return nil, false, nil
 	case strings.HasPrefix(record[0], "#"):
 		return nil, false, nil
-	case t.names == nil && t.types == nil && !slices.Contains(record, "error"):
-		return nil, false, errors.New("influxdb answered with something else than an annotated table")
 	case t.names == nil:
-		t.names, t.value = slices.Clone(record), slices.Index(record, "_value")
-		return nil, false, nil
+		return nil, false, t.begin(record)
 	}
-	if at := slices.Index(t.names, "error"); at >= 0 && at < len(record) && slices.Index(t.names, "reference") >= 0 {
+	if at := slices.Index(t.names, failure); at >= 0 && at < len(record) {
 		return nil, false, fmt.Errorf("influxdb could not run the query: %s", record[at])
 	}
-	if t.value < 0 || t.value >= len(record) || t.value >= len(t.types) {
+	if t.value < 0 || t.value >= min(len(record), len(t.types)) {
 		return nil, false, errors.New("influxdb answered with a record that has no _value of a known type; let the query keep the column _value")
 	}
 	value, err = convert(t.types[t.value], record[t.value])
 	return value, true, err
+}
+
+// begin takes the line with the names of the columns. Only a failure comes without types.
+func (t *table) begin(names []string) error {
+	if t.types == nil && !slices.Contains(names, failure) {
+		return errors.New("influxdb answered with something else than an annotated table")
+	}
+	t.names, t.value = slices.Clone(names), slices.Index(names, "_value")
+	return nil
 }
 
 // convert reads a value of a column; one that is empty is null, unless it is a text.

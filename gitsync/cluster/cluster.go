@@ -70,7 +70,7 @@ func open(ctx context.Context, identity gitsync.Cluster, config *rest.Config, ch
 	c.config, c.http, c.stop = config, httpClient, stop
 	go func() {
 		// The cache ends with ctx; it reports what goes wrong with single kinds where they are read.
-		_ = kept.Start(ctx) //nolint:errcheck // Start fails only when it is called twice
+		_ = kept.Start(ctx)
 	}()
 	return c, nil
 }

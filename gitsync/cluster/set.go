@@ -77,7 +77,7 @@ func (s *Set) Find(ctx context.Context, d gitopsv1.Destination, project *gitopsv
 	c, err := s.connect(t)
 	if err != nil {
 		t.identity.Problem = err.Error()
-		return nil, t.identity, nil
+		return nil, t.identity, nil //nolint:nilerr // that a destination cannot be used is an answer, which the Application shows
 	}
 	return c, t.identity, nil
 }

@@ -62,7 +62,7 @@ func (c *Cluster) Use(ctx context.Context, user string, kinds []schema.GroupVers
 func (c *Cluster) forget(ctx context.Context, gvk schema.GroupVersionKind) {
 	o := &unstructured.Unstructured{}
 	o.SetGroupVersionKind(gvk)
-	_ = c.cache.RemoveInformer(ctx, o) //nolint:errcheck // a kind that is not watched is what is asked for
+	_ = c.cache.RemoveInformer(ctx, o)
 }
 
 // watch starts to watch a kind unless that was done, and waits until it has been listed.

@@ -97,7 +97,7 @@ func (w *Writer) Apply(ctx context.Context, write gitsync.Write) (gitsync.Outcom
 		return outcome, err
 	case err != nil:
 		outcome.Problem = err.Error()
-		return outcome, nil
+		return outcome, nil //nolint:nilerr // a refused write is the outcome
 	}
 	w.cluster.recent.remember(o, time.Now())
 	verb := "configured"
@@ -159,7 +159,7 @@ func (w *Writer) migrate(ctx context.Context, live *unstructured.Unstructured) (
 
 func (w *Writer) replaceLater(ctx context.Context, live *unstructured.Unstructured, why error) error {
 	if err := w.remove(ctx, live, metav1.DeletePropagationForeground); err != nil {
-		return fmt.Errorf("deleting what cannot be changed in place (%s): %w", why, err)
+		return fmt.Errorf("deleting what cannot be changed in place (%w): %w", why, err)
 	}
 	gvk := live.GroupVersionKind()
 	return apierrors.NewConflict(gvk.GroupVersion().WithResource(gvk.Kind).GroupResource(), live.GetName(), why)
