@@ -43,15 +43,6 @@ func decode(body string) ([]any, error) {
 	}
 }
 
-// head takes the line that names the columns.
-func (t *table) head(record []string) error {
-	if t.types == nil && !slices.Contains(record, "error") {
-		return errors.New("influxdb answered with something else than an annotated table")
-	}
-	t.names, t.value = slices.Clone(record), slices.Index(record, "_value")
-	return nil
-}
-
 // read takes one line; is says whether it holds a value.
 func (t *table) read(record []string) (value any, is bool, err error) {
 	switch {
