@@ -8,21 +8,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/analysis"
 )
 
 // Bounds of a question.
 const (
 	// defaultTimeout is for the whole exchange, the body of the answer included.
 	defaultTimeout = 30 * time.Second
+	// maxAnswer is how many bytes an answer may have.
+	maxAnswer = 4 << 20
 
 	maxComplaint = 64 << 10
 	maxExcerpt   = 300
@@ -42,10 +42,6 @@ type Question struct {
 	Timeout time.Duration
 	// Secrets are kept out of the answer and of errors, even if the server repeats them.
 	Secrets []string
-	// Authentication adds the header that it asks for; what it makes of that is secret as well.
-	Authentication v1alpha1.Authentication
-	// Insecure accepts any server certificate.
-	Insecure bool
 	// Sign, if there, is the last to change the request.
 	Sign func(*http.Request) error
 }
@@ -78,7 +74,7 @@ func AskJSON(ctx context.Context, q Question, into any) error {
 		return err
 	}
 	if err := json.Unmarshal(answer, into); err != nil {
-		return fmt.Errorf("asking %s: the answer is not the JSON that was expected: %w", Place(q.URL), err)
+		return fmt.Errorf("asking %s: the answer is not the JSON that was expected: %w", place(q.URL), err)
 	}
 	return nil
 }
@@ -92,11 +88,11 @@ func Ask(ctx context.Context, q Question) ([]byte, error) {
 	answer, err := q.ask(ctx)
 	switch {
 	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return nil, fmt.Errorf("asking %s: no answer within %s: %w", Place(q.URL), q.Timeout, ctx.Err())
+		return nil, fmt.Errorf("asking %s: no answer within %s: %w", place(q.URL), q.Timeout, ctx.Err())
 	case err != nil:
-		return nil, fmt.Errorf("asking %s: %w", Place(q.URL), err)
+		return nil, fmt.Errorf("asking %s: %w", place(q.URL), err)
 	}
-	return answer, nil
+	return []byte(hide(string(answer), q.Secrets, shortestKey)), nil
 }
 
 func (q Question) ask(ctx context.Context) ([]byte, error) {
@@ -104,31 +100,19 @@ func (q Question) ask(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	header := maps.Clone(q.Header)
-	authorization, secret, err := Authorize(ctx, q.Authentication, q.Insecure)
+	answer, err := Client(ctx, Options{MaxBody: maxAnswer, Sign: q.Sign}).Do(request)
 	if err != nil {
-		return nil, err
-	}
-	if authorization != "" {
-		header = maps.Collect(maps.All(header))
-		header["Authorization"] = authorization
-	}
-	secrets := append(slices.Clone(q.Secrets), secret)
-	answer, err := Client(Options{Insecure: q.Insecure, Header: header, Sign: q.Sign}).Do(request)
-	if err != nil {
-		return nil, Failure(err, secrets)
+		return nil, q.failure(err)
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode < 200 || answer.StatusCode > 299 {
-		// What cannot be read of it is not missed: the status says enough.
-		text, _ := io.ReadAll(io.LimitReader(answer.Body, maxComplaint))
-		return nil, Refusal(answer, text, secrets)
+		return nil, complaint(answer, q.Secrets)
 	}
 	body, err := io.ReadAll(answer.Body)
 	if err != nil {
-		return nil, fmt.Errorf("reading the answer: %w", Failure(err, secrets))
+		return nil, fmt.Errorf("reading the answer: %w", q.failure(err))
 	}
-	return []byte(hide(string(body), secrets)), nil
+	return body, nil
 }
 
 func (q Question) request(ctx context.Context) (*http.Request, error) {
@@ -136,20 +120,32 @@ func (q Question) request(ctx context.Context) (*http.Request, error) {
 	if err != nil || address.Host == "" || address.Scheme != "http" && address.Scheme != "https" {
 		return nil, errors.New("this is no address of a server; it begins with http:// or https://")
 	}
-	return http.NewRequestWithContext(ctx, cmp.Or(q.Method, http.MethodGet), address.String(), bytes.NewReader(q.Body))
+	request, err := http.NewRequestWithContext(ctx, cmp.Or(q.Method, http.MethodGet), address.String(), bytes.NewReader(q.Body))
+	if err != nil {
+		return nil, err
+	}
+	for key, value := range q.Header {
+		request.Header.Set(key, value)
+	}
+	return request, nil
 }
 
-// Failure says why there is no answer, without what net/http says about the request: the whole URL is in it.
-func Failure(err error, secrets []string) error {
+// failure says why there is no answer, without what net/http says about the request: the whole URL is in it.
+func (q Question) failure(err error) error {
+	if errors.Is(err, ErrTooLarge) {
+		return fmt.Errorf("%w: it has more than %d MiB", ErrTooLarge, maxAnswer>>20)
+	}
 	if about, is := errors.AsType[*url.Error](err); is {
 		err = about.Err
 	}
-	return hideIn(err, secrets)
+	return errors.New(hide(err.Error(), q.Secrets, 1))
 }
 
-// Refusal makes a *StatusError of an answer other than 2xx and the text of its body.
-func Refusal(answer *http.Response, text []byte, secrets []string) error {
-	line := Hide(strings.Join(strings.Fields(strings.ToValidUTF8(string(text[:min(len(text), maxComplaint)]), "?")), " "), secrets)
+// complaint makes an error of an answer other than 2xx.
+func complaint(answer *http.Response, secrets []string) error {
+	// What cannot be read of it is not missed: the status says enough.
+	text, _ := io.ReadAll(io.LimitReader(answer.Body, maxComplaint))
+	line := hide(strings.Join(strings.Fields(strings.ToValidUTF8(string(text), "?")), " "), secrets, 1)
 	if len(line) > maxExcerpt {
 		line = strings.ToValidUTF8(line[:maxExcerpt], "") + "..."
 	}
@@ -169,17 +165,22 @@ func wait(h http.Header, now time.Time) time.Duration {
 	return 0
 }
 
-// hide takes the secrets that are long enough to be none by chance out of an answer.
-func hide(text string, secrets []string) string {
-	long := slices.DeleteFunc(slices.Clone(secrets), func(s string) bool { return len(s) < shortestKey })
+// hide takes the secrets that have at least so many bytes out of a text.
+func hide(text string, secrets []string, shortest int) string {
+	long := map[string]string{}
+	for i, secret := range secrets {
+		if len(secret) >= shortest {
+			long[strconv.Itoa(i)] = secret
+		}
+	}
 	if len(long) == 0 {
 		return text
 	}
-	return Hide(text, long)
+	return analysis.Redact(text, long)
 }
 
-// Place names a server without what a query or a user may hold.
-func Place(address string) string {
+// place names a server without what a query or a user may hold.
+func place(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
 		return "the metric server"
