@@ -105,7 +105,7 @@ func (d *decision) unsourced() bool {
 	if d.o.Target.Problem == "" {
 		return false
 	}
-	if left := d.o.Target.Grace; d.o.Target.Unreachable && left > 0 {
+	if left := d.o.Target.Grace; d.o.Target.Unreachable && left > 0 && d.app.Status.Sync.Status != "" {
 		d.again(left)
 		d.conditions = slices.Clone(d.app.Status.Conditions)
 		return true

@@ -15,8 +15,8 @@ func (d *decision) remove() {
 		d.dropFinalizers()
 		return
 	}
-	if d.o.Cluster.Problem != "" {
-		d.condition(gitopsv1.ConditionDeletionError, d.o.Cluster.Problem)
+	if why := d.o.Cluster.Problem + d.o.Cluster.Silent; why != "" {
+		d.condition(gitopsv1.ConditionDeletionError, why)
 		d.again(windowLook)
 		return
 	}

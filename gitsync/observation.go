@@ -71,6 +71,8 @@ type Kind struct {
 type Cluster struct {
 	Server, Name string
 	Problem      string
+	// Silent says why the destination could not be read at present; what lives is then not known.
+	Silent string
 	// Gone is true if the destination is not configured any more.
 	Gone bool
 }

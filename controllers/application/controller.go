@@ -69,7 +69,7 @@ func (c *Controller) pass(ctx context.Context, app *gitopsv1.Application) (ctrl.
 		return ctrl.Result{}, err
 	}
 	plan := gitsync.Decide(s.Observation)
-	problem := c.apply(ctx, s, &plan)
+	problem := errors.Join(c.apply(ctx, s, &plan), s.trouble)
 	after := plan.After
 	if poll := c.poll(); after == 0 || poll < after {
 		after = poll

@@ -29,6 +29,8 @@ type seen struct {
 	gitsync.Observation
 	cluster *cluster.Cluster
 	memory  *memory
+	// trouble is what kept the destination from being read; the pass says so and is tried again.
+	trouble error
 }
 
 // observe gathers everything that a decision rests on. It only reads.
@@ -60,10 +62,21 @@ func (c *Controller) observe(ctx context.Context, app *gitopsv1.Application) (*s
 		{"asking for dry runs", c.observePredictions},
 	} {
 		if err := part.read(ctx, s); err != nil {
-			return nil, fmt.Errorf("%s: %w", part.doing, err)
+			s.unread(fmt.Errorf("%s: %w", part.doing, err))
+			break
 		}
 	}
 	return s, nil
+}
+
+// unread makes an observation that lacks what lives one from which nothing but that can be concluded. What was known of an Application that was
+// compared before stays true for a while.
+func (s *seen) unread(err error) {
+	s.trouble = err
+	s.Target = gitsync.Material{Sources: s.Target.Sources, Revisions: s.Target.Revisions, Problem: err.Error(), Unreachable: true}
+	s.Running, s.Live, s.Predicted = nil, nil, nil
+	s.Target.Grace = s.memory.grace(true, s.Now)
+	s.Cluster.Silent = err.Error()
 }
 
 // project reads the project of an Application; nil if there is none of that name.
@@ -131,7 +144,7 @@ func (c *Controller) load(ctx context.Context, s *seen, sources []gitopsv1.Sourc
 	}
 	var err error
 	if request.KubeVersion, request.APIVersions, err = s.cluster.About(); err != nil {
-		return fail(err)
+		return fail(&gitsync.UnreachableError{Cause: err})
 	}
 	rendering, err := c.Renderer.Render(ctx, request)
 	if err != nil {
@@ -224,19 +237,15 @@ func (s *seen) named() ([]*unstructured.Unstructured, error) {
 	}
 	var listed []*unstructured.Unstructured
 	for _, r := range s.App.Status.Resources {
-		o := &unstructured.Unstructured{}
-		o.SetGroupVersionKind(schema.GroupVersionKind{Group: r.Group, Version: r.Version, Kind: r.Kind})
-		o.SetNamespace(r.Namespace)
-		o.SetName(r.Name)
-		listed = append(listed, o)
+		listed = append(listed, objectOf(r.Group, r.Version, r.Kind, r.Namespace, r.Name))
 	}
-	if name := s.App.Spec.Destination.Namespace; name != "" {
-		o := &unstructured.Unstructured{}
-		o.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "Namespace"})
-		o.SetName(name)
-		if gitsync.CreatesNamespace(s.Observation) {
-			listed = append(listed, o)
+	if state := s.App.Status.OperationState; state != nil && state.SyncResult != nil {
+		for _, r := range state.SyncResult.Resources {
+			listed = append(listed, objectOf(r.Group, r.Version, r.Kind, r.Namespace, r.Name))
 		}
+	}
+	if gitsync.CreatesNamespace(s.Observation) {
+		listed = append(listed, objectOf("", "v1", "Namespace", "", s.App.Spec.Destination.Namespace))
 	}
 	var kinds []gitsync.GroupKind
 	for _, o := range append(slices.Clone(raw), listed...) {
@@ -252,6 +261,15 @@ func (s *seen) named() ([]*unstructured.Unstructured, error) {
 		named = append(named, gitsync.Prepare(s.Observation, *s.Running).Objects...)
 	}
 	return append(named, listed...), nil
+}
+
+// objectOf names an object.
+func objectOf(group, version, kind, namespace, name string) *unstructured.Unstructured {
+	o := &unstructured.Unstructured{}
+	o.SetGroupVersionKind(schema.GroupVersionKind{Group: group, Version: version, Kind: kind})
+	o.SetNamespace(namespace)
+	o.SetName(name)
+	return o
 }
 
 func sortedKinds(kinds map[schema.GroupVersionKind]bool) (all []schema.GroupVersionKind) {

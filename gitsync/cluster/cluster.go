@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -23,8 +24,15 @@ import (
 	"github.com/sluice-delivery/sluice/gitsync"
 )
 
-// syncTimeout is how long the first list of a kind may take.
-const syncTimeout = 30 * time.Second
+const (
+	// syncTimeout is how long the first list of a kind may take.
+	syncTimeout = 20 * time.Second
+	// dialTimeout is how long a connection may take to come about.
+	dialTimeout = 5 * time.Second
+	// shunFor is how long a destination that could not be reached, or a kind that could not be listed, is not tried again, so that what is gone
+	// takes no time from others.
+	shunFor = 20 * time.Second
+)
 
 // Cluster is one destination. It is safe for concurrent use.
 type Cluster struct {
@@ -44,10 +52,38 @@ type Cluster struct {
 	recent  recent
 	writers map[string]client.Client
 	about   about
+	// shunned is why the destination is not asked before shunnedUntil.
+	shunned      error
+	shunnedUntil time.Time
+}
+
+// shun remembers that a destination could not be reached; an answer of any kind shows that it can.
+func (c *Cluster) shun(err error) error {
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shunned, c.shunnedUntil = err, time.Now().Add(shunFor)
+	return err
+}
+
+// reachable gives the error because of which the destination is not asked at present.
+func (c *Cluster) reachable() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Now().Before(c.shunnedUntil) {
+		return c.shunned
+	}
+	return nil
 }
 
 // open connects to a destination. Nothing is asked of it yet. changed is told the tracking name of each object that changes.
 func open(ctx context.Context, identity gitsync.Cluster, config *rest.Config, changed func(cluster, trackingName string)) (*Cluster, error) {
+	if config.Dial == nil {
+		config.Dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
+	}
 	httpClient, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to cluster %s: %w", identity.Server, err)
@@ -84,6 +120,9 @@ func newCluster(identity gitsync.Cluster, direct client.Client, mapper meta.REST
 
 // Kinds tells what the destination knows about kinds.
 func (c *Cluster) Kinds(kinds []gitsync.GroupKind) (map[gitsync.GroupKind]gitsync.Kind, error) {
+	if err := c.reachable(); err != nil {
+		return nil, err
+	}
 	known := map[gitsync.GroupKind]gitsync.Kind{}
 	for _, k := range kinds {
 		if _, seen := known[k]; seen {
@@ -94,7 +133,7 @@ func (c *Cluster) Kinds(kinds []gitsync.GroupKind) (map[gitsync.GroupKind]gitsyn
 		case meta.IsNoMatchError(err):
 			known[k] = gitsync.Kind{}
 		case err != nil:
-			return nil, fmt.Errorf("asking cluster %s for kind %s: %w", c.Identity.Server, k.Kind, err)
+			return nil, c.shun(fmt.Errorf("asking cluster %s for kind %s: %w", c.Identity.Server, k.Kind, err))
 		default:
 			known[k] = gitsync.Kind{Known: true, Namespaced: mapping.Scope.Name() == meta.RESTScopeNameNamespace}
 		}
@@ -188,13 +227,16 @@ func (c *Cluster) About() (version string, apis []string, err error) {
 	if time.Since(known.at) < aboutFor {
 		return known.version, known.apis, nil
 	}
+	if err := c.reachable(); err != nil {
+		return "", nil, err
+	}
 	d, err := discovery.NewDiscoveryClientForConfigAndClient(c.config, c.http)
 	if err != nil {
 		return "", nil, fmt.Errorf("asking cluster %s for its version: %w", c.Identity.Server, err)
 	}
 	info, err := d.ServerVersion()
 	if err != nil {
-		return "", nil, fmt.Errorf("asking cluster %s for its version: %w", c.Identity.Server, err)
+		return "", nil, c.shun(fmt.Errorf("asking cluster %s for its version: %w", c.Identity.Server, err))
 	}
 	_, lists, err := d.ServerGroupsAndResources()
 	var partly *discovery.ErrGroupDiscoveryFailed

@@ -26,6 +26,7 @@ const annotationSlim = "sluice-delivery.github.io/slim"
 type watch struct {
 	once  sync.Once
 	err   error
+	tried time.Time
 	users map[string]bool
 }
 
@@ -74,16 +75,19 @@ func (c *Cluster) watch(ctx context.Context, gvk schema.GroupVersionKind) error 
 		c.watched[gvk] = w
 	}
 	c.mu.Unlock()
-	w.once.Do(func() { w.err = c.begin(ctx, gvk) })
-	if w.err == nil {
-		return nil
+	w.once.Do(func() {
+		if w.err, w.tried = c.begin(ctx, gvk), time.Now(); w.err != nil {
+			c.forget(ctx, gvk)
+		}
+	})
+	if w.err == nil || time.Since(w.tried) < shunFor {
+		return w.err
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.watched[gvk] == w { // the next one tries again
 		c.watched[gvk] = &watch{users: w.users}
 	}
-	c.mu.Unlock()
-	c.forget(ctx, gvk)
 	return w.err
 }
 

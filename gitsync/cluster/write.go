@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -58,12 +59,19 @@ func (w *Writer) DryRun(ctx context.Context, manifest *unstructured.Unstructured
 	case err == nil:
 		p.Object = o
 	case isMissingNamespace(err, manifest):
-	case apierrors.IsTimeout(err), apierrors.IsServerTimeout(err), apierrors.IsTooManyRequests(err), apierrors.ReasonForError(err) == metav1.StatusReasonUnknown:
+	case !isVerdict(err):
 		return p, fmt.Errorf("asking for a dry run of %s %s: %w", manifest.GetKind(), manifest.GetName(), err)
 	default:
 		p.Problem = err.Error()
 	}
 	return p, nil
+}
+
+// isVerdict reports whether an error is what the server thinks of an object, and not that it had no time for it or could not be reached.
+func isVerdict(err error) bool {
+	var status apierrors.APIStatus
+	return errors.As(err, &status) && !apierrors.IsTimeout(err) && !apierrors.IsServerTimeout(err) && !apierrors.IsTooManyRequests(err) &&
+		!apierrors.IsServiceUnavailable(err)
 }
 
 func isMissingNamespace(err error, o *unstructured.Unstructured) bool {
@@ -83,8 +91,8 @@ func (w *Writer) patch(ctx context.Context, manifest *unstructured.Unstructured,
 	return o, w.client.Patch(ctx, o, client.RawPatch(types.ApplyPatchType, text), opts...)
 }
 
-// Apply writes one object. It fails with a conflict if the object has changed since it was observed, in which case nothing was decided about it
-// and another look is due; every other failure is the outcome.
+// Apply writes one object. It fails with a conflict if the object has changed since it was observed, and with other errors if the server could not be
+// reached; in both cases another look is due. What the server thinks of the object is the outcome.
 func (w *Writer) Apply(ctx context.Context, write gitsync.Write) (gitsync.Outcome, error) {
 	o, err := w.apply(ctx, write)
 	if write.Force && write.Live != nil && (apierrors.IsInvalid(err) || apierrors.IsForbidden(err) && strings.Contains(err.Error(), "immutable")) {
@@ -174,7 +182,7 @@ func (w *Writer) Delete(ctx context.Context, d gitsync.Deletion) (gitsync.Outcom
 	outcome := gitsync.Outcome{Task: d.Task, Version: d.Live.GroupVersionKind().Version}
 	err := w.remove(ctx, d.Live, propagations[d.Propagation])
 	switch {
-	case apierrors.IsConflict(err):
+	case err != nil && (apierrors.IsConflict(err) || !isVerdict(err)):
 		return outcome, err
 	case err != nil && !apierrors.IsNotFound(err):
 		outcome.Problem = err.Error()

@@ -112,7 +112,11 @@ func run(m *testing.M) (int, error) {
 	}
 	defer up.Stop() //nolint:errcheck // the process ends anyway
 	defer cancel()
-	if err := up.InstallCRDs(filepath.Join("..", "..", "config", "crd")); err != nil {
+	gateway, err := cluster.GatewayCRDs(ctx)
+	if err != nil {
+		return 1, err
+	}
+	if err := up.InstallCRDs(filepath.Join("..", "..", "config", "crd"), gateway); err != nil {
 		return 1, err
 	}
 	if err := start(ctx, up); err != nil {
