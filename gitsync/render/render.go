@@ -82,9 +82,8 @@ func (r *Renderer) ask(ctx context.Context, o order) (answer, error) {
 	if err := cmd.Start(); err != nil {
 		return answer{}, fmt.Errorf("starting the rendering: %w", err)
 	}
-	// The child has read nothing yet. Go reserves address space that it does not use, hence the addition.
-	space := r.Memory + 1<<30
-	limited := errors.Join(unix.Prlimit(cmd.Process.Pid, unix.RLIMIT_AS, &unix.Rlimit{Cur: space, Max: space}, nil),
+	// The child has read nothing yet. What is bounded is memory that can be written to; Go reserves far more address space than it uses.
+	limited := errors.Join(unix.Prlimit(cmd.Process.Pid, unix.RLIMIT_DATA, &unix.Rlimit{Cur: r.Memory, Max: r.Memory}, nil),
 		unix.Prlimit(cmd.Process.Pid, unix.RLIMIT_FSIZE, &unix.Rlimit{}, nil))
 	if limited == nil {
 		_, limited = in.Write(question)
