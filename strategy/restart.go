@@ -41,8 +41,8 @@ func evictOlder(o *Observation, p *position, plan *Plan, than time.Time) (left b
 		spec += r.Spec
 	}
 	available, own := countPods(o.Pods)
-	if plan.shrinks() {
-		available = 0 // what this plan takes away already must not be missed twice
+	if plan.Traffic != nil || len(plan.Point) > 0 || plan.shrinks() {
+		available = 0 // nothing is taken from a side that gets traffic, or loses other pods, by this very plan
 	}
 	missing := max(v1alpha1.MaxUnavailable(o.Rollout), 1)
 	wanted := max(p.replicas, spec) - missing

@@ -1,0 +1,154 @@
+package simulate_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+	"pgregory.net/rapid"
+
+	"github.com/sluice-delivery/sluice/analysis"
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/strategy/simulate"
+)
+
+const image0 = "v1"
+
+var images = []string{image0, "v2", "v3", "v4", "v5"}
+
+func newWorld(r *v1alpha1.Rollout) *simulate.World {
+	w := simulate.New(r, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	w.Image = image0
+	w.Library = analysis.Library{Templates: map[string]v1alpha1.AnalysisTemplateSpec{"check": {Metrics: []v1alpha1.Metric{
+		{Name: "good", Provider: v1alpha1.MetricProvider{Web: &v1alpha1.WebMetric{URL: "http://check.example/"}}},
+	}}}}
+	return w
+}
+
+func drawRollout(t *rapid.T) *v1alpha1.Rollout {
+	r := &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "default", UID: "1"}}
+	c := &v1alpha1.CanaryStrategy{}
+	r.Spec.Strategy.Canary = c
+	r.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}
+	r.Spec.Replicas = drawReplicas(t)
+	routed := rapid.IntRange(0, 2).Draw(t, "routed") > 0
+	if routed {
+		drawRouted(t, c)
+	} else {
+		drawBasicServices(t, c)
+	}
+	c.Steps = drawSteps(t, routed, v1alpha1.MaxTrafficWeight(r))
+	if rapid.IntRange(0, 3).Draw(t, "background") == 0 {
+		c.Analysis = &v1alpha1.RolloutAnalysisBackground{RolloutAnalysis: check(), StartingStep: drawMaybe(t, "startingStep", 0, 1, 2)}
+	}
+	drawFences(t, c)
+	if window := drawMaybe(t, "rollbackWindow", 0, 1, 2); window != nil {
+		r.Spec.RollbackWindow = &v1alpha1.RollbackWindow{Revisions: *window}
+	}
+	if rapid.IntRange(0, 2).Draw(t, "threshold") == 0 {
+		kind := rapid.SampledFrom([]v1alpha1.ProgressThresholdType{v1alpha1.ProgressThresholdPercent, v1alpha1.ProgressThresholdPods}).Draw(t, "unit")
+		c.ReplicaProgressThreshold = &v1alpha1.ReplicaProgressThreshold{Type: kind, Value: rapid.SampledFrom([]int32{-1, 0, 1, 3, 50, 90, 100}).Draw(t, "of")}
+	}
+	r.Spec.RevisionHistoryLimit = drawMaybe(t, "revisionHistoryLimit", 0, 1)
+	r.Spec.ProgressDeadlineSeconds = drawMaybe(t, "progressDeadlineSeconds", 30, 100)
+	r.Spec.ProgressDeadlineAbort = rapid.Bool().Draw(t, "progressDeadlineAbort")
+	return r
+}
+
+func drawRouted(t *rapid.T, c *v1alpha1.CanaryStrategy) {
+	c.StableService, c.CanaryService = "stable", "canary"
+	c.TrafficRouting = &v1alpha1.RolloutTrafficRouting{MaxTrafficWeight: drawMaybe(t, "maxTrafficWeight", 10, 1000)}
+	if c.DynamicStableScale = rapid.IntRange(0, 3).Draw(t, "dynamicStableScale") == 3; !c.DynamicStableScale {
+		c.ScaleDownDelaySeconds = drawMaybe(t, "scaleDownDelaySeconds", 0, 10, 60)
+	}
+	c.AbortScaleDownDelaySeconds = drawMaybe(t, "abortScaleDownDelaySeconds", 0, 10)
+	c.ScaleDownDelayRevisionLimit = drawMaybe(t, "scaleDownDelayRevisionLimit", 0, 1)
+	c.MinPodsPerReplicaSet = drawMaybe(t, "minPodsPerReplicaSet", 1, 2, 30)
+}
+
+func drawBasicServices(t *rapid.T, c *v1alpha1.CanaryStrategy) {
+	if rapid.Bool().Draw(t, "stableService") {
+		c.StableService = "stable"
+	}
+	if rapid.Bool().Draw(t, "canaryService") {
+		c.CanaryService = "canary"
+	}
+}
+
+// drawMaybe is one of the values, or absent half of the time.
+func drawMaybe(t *rapid.T, label string, values ...int32) *int32 {
+	if rapid.Bool().Draw(t, label+" absent") {
+		return nil
+	}
+	return ptr.To(rapid.SampledFrom(values).Draw(t, label))
+}
+
+func drawReplicas(t *rapid.T) *int32 {
+	return drawMaybe(t, "replicas", 0, 1, 2, 3, 4, 5, 7, 10, 20)
+}
+
+func drawFences(t *rapid.T, c *v1alpha1.CanaryStrategy) {
+	fence := func(label string) *intstr.IntOrString {
+		switch n := rapid.IntRange(-2, 4).Draw(t, label); {
+		case n == -2:
+			return nil
+		case n == -1:
+			return ptr.To(intstr.FromString("30%"))
+		default:
+			return ptr.To(intstr.FromInt32(int32(n)))
+		}
+	}
+	c.MaxSurge, c.MaxUnavailable = fence("maxSurge"), fence("maxUnavailable")
+	if zero := intstr.FromInt32(0); c.MaxSurge != nil && c.MaxUnavailable != nil && *c.MaxSurge == zero && *c.MaxUnavailable == zero {
+		c.MaxUnavailable = ptr.To(intstr.FromInt32(1)) // the validation refuses both to be 0
+	}
+}
+
+func check() v1alpha1.RolloutAnalysis {
+	return v1alpha1.RolloutAnalysis{Templates: []v1alpha1.AnalysisTemplateRef{{TemplateName: "check"}}}
+}
+
+func drawSteps(t *rapid.T, routed bool, full int32) []v1alpha1.CanaryStep {
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) v1alpha1.CanaryStep { return drawStep(t, routed, full) }), 0, 5).Draw(t, "steps")
+}
+
+func drawStep(t *rapid.T, routed bool, full int32) v1alpha1.CanaryStep {
+	kinds := 5
+	if !routed {
+		kinds = 4
+	}
+	switch rapid.IntRange(0, kinds).Draw(t, "step") {
+	case 3:
+		if seconds := drawMaybe(t, "pause", 0, 10, 60); seconds != nil {
+			return v1alpha1.CanaryStep{Pause: &v1alpha1.RolloutPause{Duration: ptr.To(intstr.FromInt32(*seconds))}}
+		}
+		return v1alpha1.CanaryStep{Pause: &v1alpha1.RolloutPause{}}
+	case 4:
+		return v1alpha1.CanaryStep{Analysis: ptr.To(check())}
+	case 5:
+		return v1alpha1.CanaryStep{SetCanaryScale: drawScale(t, full)}
+	}
+	percent := rapid.SampledFrom([]int32{0, 1, 10, 25, 33, 50, 75, 99, 100}).Draw(t, "setWeight")
+	return v1alpha1.CanaryStep{SetWeight: ptr.To(percent * full / 100)}
+}
+
+func drawScale(t *rapid.T, full int32) *v1alpha1.SetCanaryScale {
+	switch rapid.IntRange(0, 2).Draw(t, "setCanaryScale") {
+	case 0:
+		return &v1alpha1.SetCanaryScale{Weight: ptr.To(rapid.SampledFrom([]int32{0, 10, 50, 100}).Draw(t, "weight") * full / 100)}
+	case 1:
+		return &v1alpha1.SetCanaryScale{Replicas: ptr.To(rapid.Int32Range(0, 12).Draw(t, "canary replicas"))}
+	}
+	return &v1alpha1.SetCanaryScale{MatchTrafficWeight: true}
+}
+
+func specText(r *v1alpha1.Rollout) string {
+	text, err := json.Marshal(r.Spec)
+	if err != nil {
+		return fmt.Sprint(err)
+	}
+	return string(text)
+}
