@@ -18,20 +18,7 @@ func (d *decision) auto() *gitopsv1.Operation {
 	}
 	last := d.app.Status.OperationState
 	same := last != nil && d.sameAsLast(last)
-	if same && last.Phase != gitopsv1.OperationSucceeded && last.Phase.Completed() {
-		d.condition(gitopsv1.ConditionSyncError, fmt.Sprintf("Failed last sync attempt to [%s]: %s", d.o.Target.revision(), last.Message))
-		return nil
-	}
-	if same && (!gitopsv1.SelfHeals(spec) || d.healsLater(last)) {
-		return nil
-	}
-	if d.wouldWipe() {
-		d.condition(gitopsv1.ConditionSyncError, fmt.Sprintf("Skipping sync attempt to [%s]: auto-sync will wipe out all resources", d.o.Target.revision()))
-		return nil
-	}
-	if may := MayStart(d.o.Project.Spec.SyncWindows, d.app, d.o.Now, false); !may.Allowed {
-		d.keepCondition(gitopsv1.ConditionSyncError)
-		d.again(windowLook)
+	if same && !d.mayHeal(last) || !d.mayBegin() {
 		return nil
 	}
 	op := &gitopsv1.Operation{
@@ -51,6 +38,30 @@ func (d *decision) auto() *gitopsv1.Operation {
 		op.Sync.AutoHealAttemptsCount = attempts(last) + 1
 	}
 	return op
+}
+
+// mayHeal reports whether a sync of what was synced last may be repeated now because something drifted. One that failed is not: a repetition without
+// hooks would bring what a failed hook was to guard.
+func (d *decision) mayHeal(last *gitopsv1.OperationState) bool {
+	if last.Phase != gitopsv1.OperationSucceeded && last.Phase.Completed() {
+		d.condition(gitopsv1.ConditionSyncError, fmt.Sprintf("Failed last sync attempt to [%s]: %s", d.o.Target.revision(), last.Message))
+		return false
+	}
+	return gitopsv1.SelfHeals(d.app.Spec) && !d.healsLater(last)
+}
+
+// mayBegin reports whether nothing forbids a sync that nobody asked for.
+func (d *decision) mayBegin() bool {
+	if d.wouldWipe() {
+		d.condition(gitopsv1.ConditionSyncError, fmt.Sprintf("Skipping sync attempt to [%s]: auto-sync will wipe out all resources", d.o.Target.revision()))
+		return false
+	}
+	if may := MayStart(d.o.Project.Spec.SyncWindows, d.app, d.o.Now, false); !may.Allowed {
+		d.keepCondition(gitopsv1.ConditionSyncError)
+		d.again(windowLook)
+		return false
+	}
+	return true
 }
 
 // windowLook is how often a closed window is looked at.

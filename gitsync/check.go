@@ -31,14 +31,21 @@ func specProblem(spec gitopsv1.ApplicationSpec) string {
 		return "spec.source.repoURL and either spec.source.path or spec.source.chart are required"
 	}
 	for _, s := range sources {
-		switch {
-		case s.RepoURL == "" || s.Path == "" && s.Chart == "" && s.Ref == "":
-			return "spec.source.repoURL and either spec.source.path or spec.source.chart are required"
-		case s.Chart != "" && s.TargetRevision == "":
-			return "spec.source.targetRevision is required if the manifest source is a helm chart"
-		case s.Ref != "" && s.Chart != "":
-			return fmt.Sprintf("source %s has a ref and a chart: a ref names the files of a repository", s.Ref)
+		if problem := sourceProblem(s); problem != "" {
+			return problem
 		}
+	}
+	return ""
+}
+
+func sourceProblem(s gitopsv1.Source) string {
+	switch {
+	case s.RepoURL == "" || s.Path == "" && s.Chart == "" && s.Ref == "":
+		return "spec.source.repoURL and either spec.source.path or spec.source.chart are required"
+	case s.Chart != "" && s.TargetRevision == "":
+		return "spec.source.targetRevision is required if the manifest source is a helm chart"
+	case s.Ref != "" && s.Chart != "":
+		return fmt.Sprintf("source %s has a ref and a chart: a ref names the files of a repository", s.Ref)
 	}
 	return ""
 }

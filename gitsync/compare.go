@@ -187,16 +187,21 @@ func (c comparison) kept(before, want, have any, field string) bool {
 	case []any:
 		w, _ := want.([]any)
 		h, _ := have.([]any)
-		key, keyed := listKeys[field]
-		if !c.builtIn || !keyed {
-			return len(w) >= len(b) || len(h) < len(b)
-		}
-		for _, item := range b {
-			at := slices.IndexFunc(h, func(o any) bool { return sameItem(item, o, key) })
-			in := slices.IndexFunc(w, func(o any) bool { return sameItem(item, o, key) })
-			if at >= 0 && (in < 0 || !c.kept(item, w[in], h[at], "")) {
-				return false
-			}
+		return c.keptList(b, w, h, field)
+	}
+	return true
+}
+
+func (c comparison) keptList(before, want, have []any, field string) bool {
+	key, keyed := listKeys[field]
+	if !c.builtIn || !keyed {
+		return len(want) >= len(before) || len(have) < len(before)
+	}
+	for _, item := range before {
+		at := slices.IndexFunc(have, func(o any) bool { return sameItem(item, o, key) })
+		in := slices.IndexFunc(want, func(o any) bool { return sameItem(item, o, key) })
+		if at >= 0 && (in < 0 || !c.kept(item, want[in], have[at], "")) {
+			return false
 		}
 	}
 	return true

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 )
 
@@ -39,40 +41,43 @@ func (d *decision) dropFinalizers() {
 // cascade deletes the highest wave of what lives and reports whether nothing is left. What asks for it stays, and so does what the project does not
 // let this Application touch.
 func (d *decision) cascade() (done bool) {
-	name := TrackingName(d.app, d.o.ControlNamespace)
-	done = true
-	highest, found := 0, false
-	for i := range d.o.Live {
-		o := d.o.Live[i].Object
-		if TrackedBy(o) != name || isOwned(o) || !d.deletable(d.o.Live[i]) {
-			continue
-		}
-		done = false
-		if w := WaveOf(o); !found || w > highest {
-			highest, found = w, true
+	left := d.doomed()
+	for _, o := range left {
+		if WaveOf(o) == WaveOf(left[0]) {
+			d.doom(o)
 		}
 	}
-	for i := range d.o.Live {
-		o := d.o.Live[i].Object
-		if TrackedBy(o) != name || isOwned(o) || !d.deletable(d.o.Live[i]) || WaveOf(o) != highest {
-			continue
-		}
-		if held(o) {
-			d.plan.Release = append(d.plan.Release, o)
-		}
-		if o.GetDeletionTimestamp() != nil {
-			continue
-		}
-		if (option(d.o, o, "Delete") == "confirm" || option(d.o, o, "Prune") == "confirm") && !d.approved(d.app.DeletionTimestamp.Time) {
-			d.condition(gitopsv1.ConditionDeletionError, "waiting for deletion confirmation of "+titleOfWire(KeyOf(o)))
-			continue
-		}
-		d.plan.Delete = append(d.plan.Delete, Deletion{Task: Task{Key: KeyOf(o), Prune: true}, Live: o, Propagation: d.cascadePropagation()})
-	}
-	if !done {
+	if len(left) > 0 {
 		d.again(5 * time.Second)
 	}
-	return done
+	return len(left) == 0
+}
+
+// doomed lists what a cascade takes along, the highest wave first.
+func (d *decision) doomed() (all []*unstructured.Unstructured) {
+	name := TrackingName(d.app, d.o.ControlNamespace)
+	for i := range d.o.Live {
+		if o := d.o.Live[i].Object; TrackedBy(o) == name && !isOwned(o) && d.deletable(d.o.Live[i]) {
+			all = append(all, o)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b *unstructured.Unstructured) int { return WaveOf(b) - WaveOf(a) })
+	return all
+}
+
+// doom deletes one object, unless that has to be approved first.
+func (d *decision) doom(o *unstructured.Unstructured) {
+	if held(o) {
+		d.plan.Release = append(d.plan.Release, o)
+	}
+	asks := option(d.o, o, "Delete") == "confirm" || option(d.o, o, "Prune") == "confirm"
+	switch {
+	case o.GetDeletionTimestamp() != nil:
+	case asks && !d.approved(d.app.DeletionTimestamp.Time):
+		d.condition(gitopsv1.ConditionDeletionError, "waiting for deletion confirmation of "+titleOfWire(KeyOf(o)))
+	default:
+		d.plan.Delete = append(d.plan.Delete, Deletion{Task: Task{Key: KeyOf(o), Prune: true}, Live: o, Propagation: d.cascadePropagation()})
+	}
 }
 
 func (d *decision) cascadePropagation() string {

@@ -82,16 +82,16 @@ func compareOne(o Observation, name string, desired *unstructured.Unstructured, 
 // Questions lists the manifests of which only a dry run can tell what an apply would do: those that seem to differ from what lives, and before
 // the first write of an operation also those that do not live, so that nothing is applied if something is refused.
 func Questions(o Observation) (ask []*unstructured.Unstructured) {
-	m := o.Target
-	starting := false
-	if s := o.App.Status.OperationState; s != nil && s.Phase == gitopsv1.OperationRunning && o.App.Operation != nil {
+	materials, starting := []Material{o.Target}, false
+	if SyncUnderWay(o.App) != nil {
 		if o.Running != nil {
-			m = *o.Running
+			materials = append(materials, *o.Running)
 		}
-		starting = s.SyncResult == nil || len(s.SyncResult.Resources) == 0
+		result := o.App.Status.OperationState.SyncResult
+		starting = result == nil || len(result.Resources) == 0
 	}
 	seen := map[Key]bool{}
-	for _, material := range []Material{o.Target, m} {
+	for _, material := range materials {
 		for _, it := range compare(o, Prepare(o, material)) {
 			if it.desired == nil || !it.differs || seen[it.key] || !o.Kinds[GroupKind{it.key.Group, it.key.Kind}].Known {
 				continue

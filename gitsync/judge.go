@@ -181,15 +181,21 @@ func (d *decision) countsForHealth(it item, h Health, anyLives bool) bool {
 		return false
 	case h.Status == Missing && anyLives:
 		return false
-	case it.key.Group == groupRollouts && it.key.Kind == "Application" && (h.Status == Missing || h.Status == Unknown || it.key.Name == d.app.Name && it.key.Namespace == d.app.Namespace):
-		return false
+	case it.key.Group == groupRollouts && it.key.Kind == "Application":
+		// A child that shows nothing yet holds nothing up, and nobody waits for himself.
+		self := it.key.Name == d.app.Name && it.key.Namespace == d.app.Namespace
+		return h.Status != Missing && h.Status != Unknown && !self
 	}
+	return !ignoresHealth(it)
+}
+
+func ignoresHealth(it item) bool {
 	for _, o := range []*unstructured.Unstructured{it.desired, liveObject(it)} {
 		if o != nil && o.GetAnnotations()[gitopsv1.AnnotationIgnoreHealthCheck] == "true" {
-			return false
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 func liveObject(it item) *unstructured.Unstructured {

@@ -197,13 +197,7 @@ func (a *attempt) assess(t Task, live *Live, waits bool) {
 	if !t.Hook && live.Object.GetDeletionTimestamp() != nil {
 		h = Health{Status: Progressing, Message: "Pending deletion"}
 	}
-	phase := gitopsv1.OperationRunning
-	switch {
-	case h.Status == "" || h.Status == Healthy:
-		phase = gitopsv1.OperationSucceeded
-	case h.Status == Degraded, t.Hook && h.Status == Unknown:
-		phase = gitopsv1.OperationFailed
-	}
+	phase := phaseOf(h.Status, t.Hook)
 	if phase == gitopsv1.OperationRunning {
 		what := "healthy state of"
 		if t.Hook {
@@ -220,6 +214,17 @@ func (a *attempt) assess(t Task, live *Live, waits bool) {
 	if t.Hook && held(live.Object) {
 		a.plan.Release = append(a.plan.Release, live.Object)
 	}
+}
+
+// phaseOf is how far an applied object is by its health. An Unknown one fails as a hook and is waited for otherwise.
+func phaseOf(h HealthStatus, hook bool) gitopsv1.OperationPhase {
+	switch {
+	case h == "", h == Healthy:
+		return gitopsv1.OperationSucceeded
+	case h == Degraded, hook && h == Unknown:
+		return gitopsv1.OperationFailed
+	}
+	return gitopsv1.OperationRunning
 }
 
 // failed reports whether a task failed and the rest of its wave has been tried.

@@ -189,27 +189,9 @@ func (c *Controller) observeLive(ctx context.Context, s *seen) error {
 	watched := sortedKinds(kinds)
 	s.moveTo(ctx, gitsync.TrackingName(s.App, c.Namespace))
 	s.cluster.Use(ctx, gitsync.TrackingName(s.App, c.Namespace), append(slices.Clone(watched), rolloutKind))
-	living := map[gitsync.Key]*unstructured.Unstructured{}
-	for key, gvk := range keys {
-		o, err := s.cluster.Live(ctx, gvk, key)
-		if err != nil {
-			return err
-		}
-		if o != nil {
-			living[key] = o
-		}
-	}
-	name := gitsync.TrackingName(s.App, c.Namespace)
-	for _, gvk := range watched {
-		tracked, err := s.cluster.Tracked(ctx, gvk, name)
-		if err != nil {
-			return err
-		}
-		for _, o := range tracked {
-			if key := gitsync.KeyOf(o); living[key] == nil {
-				living[key] = o
-			}
-		}
+	living, err := c.readLiving(ctx, s, keys, watched)
+	if err != nil {
+		return err
 	}
 	for _, o := range living {
 		s.Live = append(s.Live, gitsync.Live{Object: o, Health: c.Health(o)})
@@ -218,6 +200,35 @@ func (c *Controller) observeLive(ctx context.Context, s *seen) error {
 		return gitsync.CompareKeys(gitsync.KeyOf(a.Object), gitsync.KeyOf(b.Object))
 	})
 	return nil
+}
+
+// readLiving reads objects by name, and all that the Application holds of some kinds.
+func (c *Controller) readLiving(ctx context.Context, s *seen, keys map[gitsync.Key]schema.GroupVersionKind, kinds []schema.GroupVersionKind) (
+	map[gitsync.Key]*unstructured.Unstructured, error,
+) {
+	living := map[gitsync.Key]*unstructured.Unstructured{}
+	for key, gvk := range keys {
+		o, err := s.cluster.Live(ctx, gvk, key)
+		if err != nil {
+			return nil, err
+		}
+		if o != nil {
+			living[key] = o
+		}
+	}
+	name := gitsync.TrackingName(s.App, c.Namespace)
+	for _, gvk := range kinds {
+		tracked, err := s.cluster.Tracked(ctx, gvk, name)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range tracked {
+			if key := gitsync.KeyOf(o); living[key] == nil {
+				living[key] = o
+			}
+		}
+	}
+	return living, nil
 }
 
 // moveTo ends the watches in the destination that the Application had before.
@@ -241,6 +252,9 @@ func (s *seen) named() ([]*unstructured.Unstructured, error) {
 	}
 	if state := s.App.Status.OperationState; state != nil && state.SyncResult != nil {
 		for _, r := range state.SyncResult.Resources {
+			if r.Version == "" {
+				continue // it was never seen
+			}
 			listed = append(listed, objectOf(r.Group, r.Version, r.Kind, r.Namespace, r.Name))
 		}
 	}
@@ -334,6 +348,11 @@ func (c *Controller) observePredictions(ctx context.Context, s *seen) error {
 	if len(ask) == 0 {
 		return nil
 	}
+	return s.predict(ctx, ask, living)
+}
+
+// predict asks a dry run for each manifest and remembers which of them would change nothing.
+func (s *seen) predict(ctx context.Context, ask []*unstructured.Unstructured, living map[gitsync.Key]*unstructured.Unstructured) error {
 	w, err := s.writer()
 	if err != nil {
 		return err

@@ -54,22 +54,10 @@ func (s *Set) Find(ctx context.Context, d gitopsv1.Destination, project *gitopsv
 	if err != nil {
 		return nil, gitsync.Cluster{}, err
 	}
-	name := d.Name
-	server := strings.TrimSuffix(d.Server, "/")
-	if server == "" && name == "" {
-		return nil, gitsync.Cluster{Problem: "destination server or name is missing: set spec.destination.server or spec.destination.name"}, nil
+	t := choose(targets, strings.TrimSuffix(d.Server, "/"), d.Name)
+	if t.identity.Problem != "" {
+		return nil, t.identity, nil
 	}
-	matches := slices.DeleteFunc(targets, func(t target) bool {
-		return server != "" && t.identity.Server != server || server == "" && t.identity.Name != name
-	})
-	switch {
-	case len(matches) == 0:
-		return nil, gitsync.Cluster{Server: server, Name: name, Gone: true, Problem: fmt.Sprintf(
-			"there is no cluster %s: add a Secret with the label %s=%s", cmp.Or(server, name), gitopsv1.LabelSecretType, gitopsv1.SecretTypeCluster)}, nil
-	case len(matches) > 1 && server == "":
-		return nil, gitsync.Cluster{Name: name, Problem: fmt.Sprintf("there are %d clusters with the name %s: name the server instead", len(matches), name)}, nil
-	}
-	t := matches[0]
 	if project != nil && project.Spec.PermitOnlyProjectScopedClusters && t.project != project.Name {
 		t.identity.Problem = fmt.Sprintf("project %s permits only its own clusters, and %s is none", project.Name, t.identity.Server)
 		return nil, t.identity, nil
@@ -80,6 +68,26 @@ func (s *Set) Find(ctx context.Context, d gitopsv1.Destination, project *gitopsv
 		return nil, t.identity, nil //nolint:nilerr // that a destination cannot be used is an answer, which the Application shows
 	}
 	return c, t.identity, nil
+}
+
+// choose picks the destination of a server, or else of a name; its Problem says why there is none.
+func choose(targets []target, server, name string) target {
+	problem := gitsync.Cluster{Server: server, Name: name}
+	matches := slices.DeleteFunc(targets, func(t target) bool {
+		return server != "" && t.identity.Server != server || server == "" && t.identity.Name != name
+	})
+	switch {
+	case server == "" && name == "":
+		problem.Problem = "destination server or name is missing: set spec.destination.server or spec.destination.name"
+	case len(matches) == 0:
+		problem.Gone = true
+		problem.Problem = fmt.Sprintf("there is no cluster %s: add a Secret with the label %s=%s", cmp.Or(server, name), gitopsv1.LabelSecretType, gitopsv1.SecretTypeCluster)
+	case len(matches) > 1 && server == "":
+		problem.Problem = fmt.Sprintf("there are %d clusters with the name %s: name the server instead", len(matches), name)
+	default:
+		return matches[0]
+	}
+	return target{identity: problem}
 }
 
 // connect opens a destination once, and anew when its Secret has changed.
