@@ -1,6 +1,7 @@
 package strategy
 
 import (
+	"slices"
 	"time"
 
 	"k8s.io/utils/ptr"
@@ -36,16 +37,12 @@ func planRestart(o *Observation, p *position, plan *Plan) {
 
 // evictOlder evicts pods that are older than a moment as far as they are spared; it reports whether there are any left.
 func evictOlder(o *Observation, p *position, plan *Plan, than time.Time) (left bool) {
-	spec := int32(0)
-	for _, r := range o.Revisions {
-		spec += r.Spec
-	}
 	available, own := countPods(o.Pods)
 	if plan.Traffic != nil || len(plan.Point) > 0 || plan.shrinks() {
 		available = 0 // nothing is taken from a side that gets traffic, or loses other pods, by this very plan
 	}
 	missing := max(v1alpha1.MaxUnavailable(o.Rollout), 1)
-	wanted := max(p.replicas, spec) - missing
+	wanted := max(p.replicas, wantedPods(o.Revisions)) - missing
 	for _, pod := range o.Pods {
 		if !pod.Created.Before(than) {
 			continue
@@ -66,8 +63,15 @@ func evictOlder(o *Observation, p *position, plan *Plan, than time.Time) (left b
 	return left
 }
 
-// countPods counts available pods, all and by revision. The pods themselves are counted, because a ReplicaSet may not know yet of one that was
-// evicted a moment ago.
+// wantedPods sums up the sizes of all revisions.
+func wantedPods(revisions []Revision) (sum int32) {
+	for _, r := range revisions {
+		sum += r.Spec
+	}
+	return sum
+}
+
+// countPods counts available pods, all and by revision.
 func countPods(pods []Pod) (available int32, own map[string]int32) {
 	own = map[string]int32{}
 	for _, pod := range pods {
@@ -77,6 +81,20 @@ func countPods(pods []Pod) (available int32, own map[string]int32) {
 		}
 	}
 	return available, own
+}
+
+// believable lowers the available pods of revisions to those that are really there, where pods are observed: a ReplicaSet may not know yet
+// of one that was evicted a moment ago. What was observed stays as it is.
+func believable(revisions []Revision, pods []Pod) []Revision {
+	if len(pods) == 0 {
+		return revisions
+	}
+	_, own := countPods(pods)
+	revisions = slices.Clone(revisions)
+	for i := range revisions {
+		revisions[i].Available = min(revisions[i].Available, own[revisions[i].Hash])
+	}
+	return revisions
 }
 
 // kept is how many available pods of a revision a restart leaves: what its traffic demands but for those that may be missing, and the last one
