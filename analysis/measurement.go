@@ -51,6 +51,9 @@ func Judge(a Attempt) v1alpha1.Measurement {
 		m.Phase = a.Reading.Phase
 	default:
 		m.Phase, m.Message = Evaluate(a.Metric, a.Reading)
+		if m.Phase == v1alpha1.AnalysisPhaseError && a.secretCondition() {
+			m.Message = "could not evaluate a condition that holds a secret; what is wrong with it is not shown, for that repeats parts of it"
+		}
 	}
 	if m.Phase.Completed() {
 		m.FinishedAt, m.ResumeAt = &metav1.Time{Time: a.Finished}, nil
@@ -59,6 +62,16 @@ func Judge(a Attempt) v1alpha1.Measurement {
 		m.ResumeAt = &metav1.Time{Time: a.Finished.Add(a.Reading.ResumeAfter)}
 	}
 	return tidy(m, a.Secrets)
+}
+
+// secretCondition reports whether a condition holds a secret.
+func (a Attempt) secretCondition() bool {
+	for _, source := range []string{a.Metric.SuccessCondition, a.Metric.FailureCondition} {
+		if Redact(source, a.Secrets) != source {
+			return true
+		}
+	}
+	return false
 }
 
 // Stopped makes a measurement of one in flight that was ended before it had a result.

@@ -3,12 +3,14 @@ package analysisrun
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
@@ -29,8 +31,9 @@ const (
 	lastBackoff  = 10 * time.Second
 	// atOnce is how many runs are measured at the same time: a measurement waits for its server and costs little meanwhile.
 	atOnce = 64
-	// passLimit ends a pass whose measurements hang beyond their own time limits.
-	passLimit = 5 * time.Minute
+	// measureLimit ends the measurements of a pass, whatever time limits they have of their own; passLimit leaves time to write that.
+	measureLimit = 2 * time.Minute
+	passLimit    = measureLimit + time.Minute
 )
 
 // Controller brings AnalysisRuns to their verdicts. Its fields must be set before use.
@@ -81,6 +84,10 @@ func (c *Controller) Register(mgr ctrl.Manager, registry prometheus.Registerer) 
 func (c *Controller) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	done := c.measures.pass(request.NamespacedName)
 	next, err := c.pass(ctx, request)
+	if apierrors.IsNotFound(err) {
+		c.measures.forget(request.NamespacedName)
+		return ctrl.Result{}, nil
+	}
 	done(err)
 	return next, err
 }
@@ -88,8 +95,7 @@ func (c *Controller) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 func (c *Controller) pass(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	run := &v1alpha1.AnalysisRun{}
 	if err := c.Client.Get(ctx, request.NamespacedName, run); err != nil {
-		c.measures.forget(request.NamespacedName)
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return ctrl.Result{}, err
 	}
 	if run.DeletionTimestamp != nil {
 		return ctrl.Result{}, nil
@@ -97,15 +103,11 @@ func (c *Controller) pass(ctx context.Context, request ctrl.Request) (ctrl.Resul
 	if run.Status.Phase.Completed() {
 		return c.expire(ctx, run)
 	}
-	due, _ := analysis.Due(run, c.now())
-	taken := c.measure(ctx, run, due)
+	settled := c.advance(ctx, run)
 	if err := ctx.Err(); err != nil {
 		return ctrl.Result{}, err // the lease is lost or the process ends: what was measured is measured again by whoever comes next
 	}
-	settled := run.DeepCopy()
-	settled.Status = analysis.Assess(run, taken, c.now())
-	after := c.wait(settled)
-	next, written, err := kube.Settle(ctx, kube.MainPatch(c.Client), run, settled, after, nil)
+	next, written, err := kube.Settle(ctx, kube.MainPatch(c.Client), run, settled, c.wait(settled), nil)
 	if written {
 		c.tell(ctx, run, settled)
 	}
@@ -115,6 +117,21 @@ func (c *Controller) pass(ctx context.Context, request ctrl.Request) (ctrl.Resul
 	return next, nil
 }
 
+// advance takes what is due and judges it. A verdict that ends the run is not written before the rest of the run has ended too: whoever
+// waits for the run hears of it with one write less, and sooner.
+func (c *Controller) advance(ctx context.Context, run *v1alpha1.AnalysisRun) *v1alpha1.AnalysisRun {
+	settled := run.DeepCopy()
+	for range 2 {
+		due, _ := analysis.Due(settled, c.now())
+		taken := c.measure(ctx, settled, due)
+		settled.Status = analysis.Assess(settled, taken, c.now())
+		if settled.Status.Phase.Completed() || !analysis.Ending(settled) {
+			break
+		}
+	}
+	return settled
+}
+
 // wait is how long from now something else of a run becomes due; zero if nothing does.
 func (c *Controller) wait(run *v1alpha1.AnalysisRun) time.Duration {
 	if run.Status.Phase.Completed() {
@@ -122,7 +139,7 @@ func (c *Controller) wait(run *v1alpha1.AnalysisRun) time.Duration {
 		return after
 	}
 	due, after := analysis.Due(run, c.now())
-	if len(due) > 0 && (analysis.Ending(run) || after == 0) {
+	if slices.ContainsFunc(due, func(t analysis.Task) bool { return !t.Early }) {
 		return time.Millisecond
 	}
 	return after

@@ -3,6 +3,8 @@ package analysisrun
 import (
 	"context"
 	"errors"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -101,7 +103,7 @@ func (c census) Collect(to chan<- prometheus.Metric) {
 	for i := range templates.Items {
 		t := &templates.Items[i]
 		one(to, templateDesc, 1, t.Namespace, t.Name)
-		for _, m := range t.Spec.Metrics {
+		for _, m := range distinct(t.Spec.Metrics) {
 			one(to, templateMetricDesc, 1, t.Namespace, t.Name, typeOf(m.Provider), m.Name)
 		}
 	}
@@ -116,24 +118,31 @@ func describeRun(run *v1alpha1.AnalysisRun, to chan<- prometheus.Metric) {
 	for _, phase := range runPhases {
 		one(to, phaseDesc, is(run.Status.Phase == phase), run.Namespace, run.Name, string(phase))
 	}
-	for _, m := range run.Spec.Metrics {
-		one(to, metricTypeDesc, 1, run.Namespace, run.Name, m.Name, typeOf(m.Provider))
+	kinds := map[string]string{}
+	for _, m := range distinct(run.Spec.Metrics) {
+		kinds[m.Name] = typeOf(m.Provider)
+		one(to, metricTypeDesc, 1, run.Namespace, run.Name, m.Name, kinds[m.Name])
 	}
 	for _, r := range run.Status.MetricResults {
-		kind := ""
-		for _, m := range run.Spec.Metrics {
-			if m.Name == r.Name {
-				kind = typeOf(m.Provider)
-			}
+		kind, known := kinds[r.Name]
+		if !known {
+			continue
 		}
-		dry := "false"
-		if r.DryRun {
-			dry = "true"
-		}
+		delete(kinds, r.Name)
 		for _, phase := range runPhases {
-			one(to, metricPhaseDesc, is(r.Phase == phase), run.Namespace, run.Name, r.Name, kind, dry, string(phase))
+			one(to, metricPhaseDesc, is(r.Phase == phase), run.Namespace, run.Name, r.Name, kind, strconv.FormatBool(r.DryRun), string(phase))
 		}
 	}
+}
+
+// distinct leaves out metrics whose name repeats: two series with the same labels would make the whole scrape fail.
+func distinct(metrics []v1alpha1.Metric) []v1alpha1.Metric {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(slices.Clone(metrics), func(m v1alpha1.Metric) bool {
+		repeats := seen[m.Name]
+		seen[m.Name] = true
+		return repeats
+	})
 }
 
 func is(b bool) float64 {
@@ -149,7 +158,7 @@ func typeOf(p v1alpha1.MetricProvider) string {
 	case p.Prometheus != nil:
 		return "Prometheus"
 	case p.Web != nil:
-		return "Web"
+		return "WebMetric"
 	case p.Job != nil:
 		return "Job"
 	case p.Kayenta != nil:
