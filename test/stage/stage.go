@@ -61,17 +61,20 @@ func Up(ctx context.Context, options Options) (*Stage, error) {
 		return nil, errors.New("nodes and a gateway are played here, which would disturb a cluster of yours: unset USE_EXISTING_CLUSTER")
 	}
 	s := &Stage{options: options}
-	for _, part := range []struct {
+	type part struct {
 		doing string
 		do    func(context.Context) error
-	}{
+	}
+	parts := []part{
 		{"building sluice-controller and kubectl-sluice", s.build},
 		{"starting etcd and the Kubernetes control plane", s.startCluster},
 		{"installing definitions and rights", s.install},
 		{"starting nodes and a gateway", s.startWorld},
-		{"starting Prometheus", s.startPrometheus},
-		{"starting sluice-controller", s.startController},
-	} {
+	}
+	if options.Scrape > 0 {
+		parts = append(parts, part{"starting Prometheus", s.startPrometheus})
+	}
+	for _, part := range append(parts, part{"starting sluice-controller", s.startController}) {
 		if err := during(options.Progress, part.doing, func() error { return part.do(ctx) }); err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", part.doing, err), s.Down())
 		}
@@ -172,9 +175,6 @@ func (s *Stage) startWorld(ctx context.Context) error {
 }
 
 func (s *Stage) startPrometheus(ctx context.Context) error {
-	if s.options.Scrape == 0 {
-		return nil
-	}
 	var err error
 	s.Prometheus, err = cluster.StartPrometheus(ctx, cluster.PrometheusOptions{
 		TargetsURL: s.World.TargetsURL, ScrapeInterval: s.options.Scrape, Progress: s.options.Progress,
