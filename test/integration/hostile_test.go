@@ -45,15 +45,18 @@ func TestSpecsThatMakeNoSenseAreRefusedByNameAndHarmNobody(t *testing.T) {
 		change func(*v1alpha1.Rollout)
 		says   string
 	}{
-		"weight below zero":         {func(r *v1alpha1.Rollout) { r.Spec.Strategy.Canary.Steps = weights(-1) }, "setWeight"},
-		"weight above all":          {func(r *v1alpha1.Rollout) { r.Spec.Strategy.Canary.Steps = weights(101) }, "setWeight"},
-		"the largest weight":        {func(r *v1alpha1.Rollout) { r.Spec.Strategy.Canary.Steps = weights(2147483647) }, "setWeight"},
-		"an endless number":         {func(r *v1alpha1.Rollout) { r.Spec.Strategy.Canary.Steps = []v1alpha1.CanaryStep{pause("1e999h")} }, "duration"},
-		"a negative pause":          {func(r *v1alpha1.Rollout) { r.Spec.Strategy.Canary.Steps = []v1alpha1.CanaryStep{pause("-5s")} }, "duration"},
-		"an empty step":             {func(r *v1alpha1.Rollout) { r.Spec.Strategy.Canary.Steps = []v1alpha1.CanaryStep{{}} }, "steps[0]"},
-		"no strategy":               {func(r *v1alpha1.Rollout) { r.Spec.Strategy.Canary = nil }, "strategy"},
-		"a selector of others":      {func(r *v1alpha1.Rollout) { r.Spec.Selector.MatchLabels["app"] = "other" }, "selector"},
-		"one service in two roles":  {func(r *v1alpha1.Rollout) { c := r.Spec.Strategy.Canary; c.StableService, c.CanaryService = "taken", "taken" }, "canaryService"},
+		"weight below zero":    {func(r *v1alpha1.Rollout) { r.Spec.Strategy.Canary.Steps = weights(-1) }, "setWeight"},
+		"weight above all":     {func(r *v1alpha1.Rollout) { r.Spec.Strategy.Canary.Steps = weights(101) }, "setWeight"},
+		"the largest weight":   {func(r *v1alpha1.Rollout) { r.Spec.Strategy.Canary.Steps = weights(2147483647) }, "setWeight"},
+		"an endless number":    {func(r *v1alpha1.Rollout) { r.Spec.Strategy.Canary.Steps = []v1alpha1.CanaryStep{pause("1e999h")} }, "duration"},
+		"a negative pause":     {func(r *v1alpha1.Rollout) { r.Spec.Strategy.Canary.Steps = []v1alpha1.CanaryStep{pause("-5s")} }, "duration"},
+		"an empty step":        {func(r *v1alpha1.Rollout) { r.Spec.Strategy.Canary.Steps = []v1alpha1.CanaryStep{{}} }, "steps[0]"},
+		"no strategy":          {func(r *v1alpha1.Rollout) { r.Spec.Strategy.Canary = nil }, "strategy"},
+		"a selector of others": {func(r *v1alpha1.Rollout) { r.Spec.Selector.MatchLabels["app"] = "other" }, "selector"},
+		"one service in two roles": {func(r *v1alpha1.Rollout) {
+			c := r.Spec.Strategy.Canary
+			c.StableService, c.CanaryService = "taken", "taken"
+		}, "canaryService"},
 		"a service of another":      {func(r *v1alpha1.Rollout) { r.Spec.Strategy.Canary.StableService = "taken" }, "taken"},
 		"a service that is missing": {func(r *v1alpha1.Rollout) { r.Spec.Strategy.Canary.StableService = "nowhere" }, "nowhere"},
 		"a template that is empty":  {func(r *v1alpha1.Rollout) { r.Spec.Template.Raw = []byte(`{"metadata":{"labels":{"app":"web"}}}`) }, "template"},
@@ -169,7 +172,9 @@ func TestADisruptionBudgetIsNotBrokenByARestart(t *testing.T) {
 	budget := &policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "all"}, Spec: policyv1.PodDisruptionBudgetSpec{
 		MinAvailable: ptr.To(intstr.FromInt32(2)), Selector: r.Spec.Selector}}
 	create(t, budget)
-	await(t, budget, "the budget knows its pods", func(b *policyv1.PodDisruptionBudget) bool { return b.Status.CurrentHealthy == 2 && b.Status.ObservedGeneration == b.Generation })
+	await(t, budget, "the budget knows its pods", func(b *policyv1.PodDisruptionBudget) bool {
+		return b.Status.CurrentHealthy == 2 && b.Status.ObservedGeneration == b.Generation
+	})
 	before := podsOf(t, namespace)
 	due := metav1.NewTime(time.Now().Add(2 * time.Second)) // times of creation have whole seconds, and each pod must be older
 	edit(t, r, func(r *v1alpha1.Rollout) { r.Spec.RestartAt = &due })
