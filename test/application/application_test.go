@@ -149,7 +149,7 @@ func start(ctx context.Context, up *cluster.Cluster) error {
 	suite.repo = &repository{commits: map[string]string{}, own: map[string]string{}}
 	c := &application.Controller{
 		Client: kube.NewRecent(mgr.GetClient()), Source: suite.repo, Renderer: suite.repo, Health: healthOf,
-		Events: mgr.GetEventRecorderFor("sluice"), //nolint:staticcheck // core/v1 events are what people and dashboards read
+		Events:    mgr.GetEventRecorderFor("sluice"), //nolint:staticcheck // core/v1 events are what people and dashboards read
 		Namespace: control, Concurrency: 10, Poll: time.Second, Jitter: time.Second,
 	}
 	c.Clusters = &destinations.Set{Local: config, Secrets: mgr.GetClient(), Namespace: control, Changed: c.Changed, Context: ctx}
