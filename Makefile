@@ -18,7 +18,7 @@ demo: ## Watch three releases on a real control plane; UNATTENDED=1 checks them 
 
 test: ## Run every test; the first time it builds a control plane, once for all clones
 	$(GO) test ./...
-	cd test && $(GO) run ./prepare && $(GO) test ./...
+	cd test && $(GO) run ./prepare && $(GO) test -p 1 ./... # one real control plane at a time
 
 ##@ Build
 .PHONY: build image $(PROGRAMS)
