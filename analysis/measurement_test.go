@@ -38,6 +38,11 @@ func TestJudge(t *testing.T) {
 			want: v1alpha1.Measurement{Phase: errored, Value: "2", StartedAt: after(0), FinishedAt: after(time.Second),
 				Message: `could not evaluate successCondition "` + strings.Repeat("x", 300) + `... (9000 bytes in all)": the expression has 9000 bytes, at most 8192 are allowed`},
 		},
+		"an error of a condition that holds a secret quotes nothing of it": {
+			attempt: analysis.Attempt{Metric: conditions(`result > 1 "hidden" x`, ""), Reading: analysis.Reading{Result: 2.0}, Secrets: map[string]string{"s": `1 "hidden" x`}},
+			want: v1alpha1.Measurement{Phase: errored, StartedAt: after(0), FinishedAt: after(time.Second),
+				Message: "could not evaluate a condition that holds a secret; what is wrong with it is not shown, for that repeats parts of it"},
+		},
 		"a provider that failed is an error": {
 			attempt: analysis.Attempt{Err: errors.New("away"), Reading: analysis.Reading{Result: 1.0, Phase: successful}},
 			want:    v1alpha1.Measurement{Phase: errored, Message: "away", StartedAt: after(0), FinishedAt: after(time.Second)},

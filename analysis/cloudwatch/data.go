@@ -47,26 +47,30 @@ func (d *data) add(page data) {
 	}
 }
 
-// reading says what was found. What CloudWatch could not compute whole is no ground to go on.
-func (d *data) reading() (analysis.Reading, error) {
+// reading says what was found. What CloudWatch could not compute whole is no ground to go on, nor is nothing, unless a condition judged it good.
+func (d *data) reading(judged bool) (analysis.Reading, error) {
 	results, texts, said := []any{}, []string{}, d.Messages
-	r := analysis.Reading{}
+	r, found := analysis.Reading{}, false
 	for _, one := range d.Results {
 		switch one.Status {
-		case "Complete", "":
+		case "Complete":
 		case "PartialData":
 			r.Doubt = fmt.Sprintf("the data of query %s are partial", one.ID)
 		default:
-			return r, fmt.Errorf("cloudwatch could not run query %s: %s%s", one.ID, one.Status, text(one.Messages, ": "))
+			return r, fmt.Errorf("cloudwatch could not run query %s: %s", one.ID, strings.TrimSuffix(one.Status+": "+text(one.Messages), ": "))
 		}
+		found = found || len(one.Values) > 0
 		results = append(results, one.fields())
 		texts = append(texts, numbers(one.Values))
 		said = append(said, one.Messages...)
 	}
 	r.Result, r.Value = results, "["+strings.Join(texts, ",")+"]"
 	if len(said) > 0 {
-		r.Metadata = map[string]string{"messages": text(said, "")}
-		r.Doubt = "CloudWatch warned: " + text(said, "")
+		r.Metadata = map[string]string{"messages": text(said)}
+		r.Doubt = "CloudWatch warned: " + text(said)
+	}
+	if !found && !judged {
+		r.Doubt = "CloudWatch has no values for the queries"
 	}
 	return r, nil
 }
@@ -91,13 +95,10 @@ func numbers(values []float64) string {
 	return "[" + strings.Join(parts, ",") + "]"
 }
 
-func text(messages []message, before string) string {
-	if len(messages) == 0 {
-		return ""
-	}
+func text(messages []message) string {
 	parts := make([]string, len(messages))
 	for i, m := range messages {
 		parts[i] = m.Code + " " + m.Value
 	}
-	return before + strings.Join(parts, "; ")
+	return strings.Join(parts, "; ")
 }

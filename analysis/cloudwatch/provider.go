@@ -59,7 +59,7 @@ func (p Provider) Measure(ctx context.Context, _ *v1alpha1.AnalysisRun, m v1alph
 		}
 		all.add(page)
 		if page.Next == "" {
-			return all.reading()
+			return all.reading(m.SuccessCondition != "")
 		}
 		ask.Set("NextToken", page.Next)
 	}

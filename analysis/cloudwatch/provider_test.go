@@ -71,14 +71,16 @@ func TestTheResultsAreNamedAsAWSNamesThem(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, test.answer) }))
 			defer server.Close()
-			got, err := world(t, server.URL).Measure(t.Context(), nil)
+			w := world(t, server.URL)
+			w.Metric.SuccessCondition = condition
+			got, err := w.Measure(t.Context(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if got.Value != test.value || got.Doubt != test.doubt {
 				t.Errorf("%+v", got)
 			}
-			if phase, message := analysis.Evaluate(v1alpha1.Metric{SuccessCondition: condition}, got); phase != test.phase {
+			if phase, message := analysis.Evaluate(w.Metric, got); phase != test.phase {
 				t.Errorf("%s: %s", phase, message)
 			}
 		})
@@ -87,7 +89,7 @@ func TestTheResultsAreNamedAsAWSNamesThem(t *testing.T) {
 
 func TestEveryFieldOfAResultCanBeNamed(t *testing.T) {
 	d := data{Results: []result{{ID: "a", Label: "b", Status: "Complete", Timestamps: []string{"t"}, Values: []float64{1}, Messages: []message{{"c", "v"}}}}}
-	got, err := d.reading()
+	got, err := d.reading(true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,6 +108,22 @@ func TestAQueryThatCloudWatchCannotRunIsAnError(t *testing.T) {
 		defer server.Close()
 		if got, err := world(t, server.URL).Measure(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "query rate: "+status) {
 			t.Errorf("%+v, %v", got, err)
+		}
+	}
+}
+
+func TestWithoutValuesNothingIsGoodUnlessAConditionSaysSo(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, page(one("Complete"))) }))
+	defer server.Close()
+	for condition, want := range map[string]v1alpha1.AnalysisPhase{"": v1alpha1.AnalysisPhaseInconclusive, "len(result[0].Values) == 0": v1alpha1.AnalysisPhaseSuccessful} {
+		w := world(t, server.URL)
+		w.Metric.SuccessCondition = condition
+		got, err := w.Measure(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if phase, message := analysis.Evaluate(w.Metric, got); phase != want {
+			t.Errorf("%q: %s: %s", condition, phase, message)
 		}
 	}
 }

@@ -58,6 +58,11 @@ func parameters(query string) (url.Values, error) {
 	if err != nil {
 		return nil, fmt.Errorf("provider.graphite.query is no query string, such as target=...&from=-5min: %w", err)
 	}
+	for _, all := range values {
+		for i, value := range all {
+			all[i] = strings.TrimSpace(value)
+		}
+	}
 	if values.Get("target") == "" {
 		return nil, errors.New("provider.graphite.query must name a target, as in target=summarize(my.metric,'5min')&from=-5min")
 	}

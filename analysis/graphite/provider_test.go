@@ -69,7 +69,7 @@ func TestTheQueryIsAQueryStringOverSeveralLines(t *testing.T) {
 		fmt.Fprint(w, `[]`)
 	}))
 	defer server.Close()
-	if _, err := world(server.URL+"/graphite/", "target=summarize(\n  a.b,\n  '5min'\n)&from=-5min&format=png\n").Measure(t.Context(), nil); err != nil {
+	if _, err := world(server.URL+"/graphite/", "target=summarize(\n  a.b,\n  '5min'\n)\n&from=-5min&format=png\n").Measure(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 }

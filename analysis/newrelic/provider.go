@@ -74,6 +74,9 @@ func (p Provider) Measure(ctx context.Context, _ *v1alpha1.AnalysisRun, m v1alph
 	rows := a.Data.Actor.Account.NRQL.Results
 	var result any = list(rows)
 	if len(rows) == 1 {
+		if len(rows[0]) == 0 {
+			return analysis.Reading{}, errors.New("new relic answered with a row that holds nothing")
+		}
 		result = rows[0]
 	}
 	value, err := json.Marshal(result)

@@ -95,6 +95,8 @@ func TestAnErrorInAGoodAnswerIsAnError(t *testing.T) {
 		`{"data":{"actor":{"account":null}}}`:          "without results",
 		`{"data":null}`:                                "without results",
 		`null`:                                         "without results",
+		rows(`[{}]`):                                   "holds nothing",
+		rows(`[null]`):                                 "holds nothing",
 		rows(`[1]`):                                    "not the JSON",
 		rows(`{}`):                                     "not the JSON",
 	} {

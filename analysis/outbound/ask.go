@@ -10,19 +10,18 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/sluice-delivery/sluice/analysis"
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 )
 
 // Bounds of a question.
 const (
 	// defaultTimeout is for the whole exchange, the body of the answer included.
 	defaultTimeout = 30 * time.Second
-	// maxAnswer is how many bytes an answer may have.
-	maxAnswer = 4 << 20
 
 	maxComplaint = 64 << 10
 	maxExcerpt   = 300
@@ -42,6 +41,10 @@ type Question struct {
 	Timeout time.Duration
 	// Secrets are kept out of the answer and of errors, even if the server repeats them.
 	Secrets []string
+	// Authentication adds a header of its own if it is basic or oauth2, and it is secret.
+	Authentication v1alpha1.Authentication
+	// Insecure accepts any server certificate.
+	Insecure bool
 	// Sign, if there, is the last to change the request.
 	Sign func(*http.Request) error
 }
@@ -74,7 +77,7 @@ func AskJSON(ctx context.Context, q Question, into any) error {
 		return err
 	}
 	if err := json.Unmarshal(answer, into); err != nil {
-		return fmt.Errorf("asking %s: the answer is not the JSON that was expected: %w", place(q.URL), err)
+		return fmt.Errorf("asking %s: the answer is not the JSON that was expected: %w", Place(q.URL), err)
 	}
 	return nil
 }
@@ -88,11 +91,11 @@ func Ask(ctx context.Context, q Question) ([]byte, error) {
 	answer, err := q.ask(ctx)
 	switch {
 	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return nil, fmt.Errorf("asking %s: no answer within %s: %w", place(q.URL), q.Timeout, ctx.Err())
+		return nil, fmt.Errorf("asking %s: no answer within %s: %w", Place(q.URL), q.Timeout, ctx.Err())
 	case err != nil:
-		return nil, fmt.Errorf("asking %s: %w", place(q.URL), err)
+		return nil, fmt.Errorf("asking %s: %w", Place(q.URL), err)
 	}
-	return []byte(hide(string(answer), q.Secrets, shortestKey)), nil
+	return answer, nil
 }
 
 func (q Question) ask(ctx context.Context) ([]byte, error) {
@@ -100,19 +103,26 @@ func (q Question) ask(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer, err := Client(ctx, Options{MaxBody: maxAnswer, Sign: q.Sign}).Do(request)
+	client, secrets, err := Client(ctx, Options{Insecure: q.Insecure, Header: q.Header, Authentication: q.Authentication, Sign: q.Sign})
 	if err != nil {
-		return nil, q.failure(err)
+		return nil, err
+	}
+	secrets = append(secrets, q.Secrets...)
+	answer, err := client.Do(request)
+	if err != nil {
+		return nil, Failure(err, secrets)
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode < 200 || answer.StatusCode > 299 {
-		return nil, complaint(answer, q.Secrets)
+		// What cannot be read of it is not missed: the status says enough.
+		text, _ := io.ReadAll(io.LimitReader(answer.Body, maxComplaint))
+		return nil, Refusal(answer, text, secrets)
 	}
 	body, err := io.ReadAll(answer.Body)
 	if err != nil {
-		return nil, fmt.Errorf("reading the answer: %w", q.failure(err))
+		return nil, fmt.Errorf("reading the answer: %w", Failure(err, secrets))
 	}
-	return body, nil
+	return []byte(hide(string(body), secrets)), nil
 }
 
 func (q Question) request(ctx context.Context) (*http.Request, error) {
@@ -120,32 +130,12 @@ func (q Question) request(ctx context.Context) (*http.Request, error) {
 	if err != nil || address.Host == "" || address.Scheme != "http" && address.Scheme != "https" {
 		return nil, errors.New("this is no address of a server; it begins with http:// or https://")
 	}
-	request, err := http.NewRequestWithContext(ctx, cmp.Or(q.Method, http.MethodGet), address.String(), bytes.NewReader(q.Body))
-	if err != nil {
-		return nil, err
-	}
-	for key, value := range q.Header {
-		request.Header.Set(key, value)
-	}
-	return request, nil
+	return http.NewRequestWithContext(ctx, cmp.Or(q.Method, http.MethodGet), address.String(), bytes.NewReader(q.Body))
 }
 
-// failure says why there is no answer, without what net/http says about the request: the whole URL is in it.
-func (q Question) failure(err error) error {
-	if errors.Is(err, ErrTooLarge) {
-		return fmt.Errorf("%w: it has more than %d MiB", ErrTooLarge, maxAnswer>>20)
-	}
-	if about, is := errors.AsType[*url.Error](err); is {
-		err = about.Err
-	}
-	return errors.New(hide(err.Error(), q.Secrets, 1))
-}
-
-// complaint makes an error of an answer other than 2xx.
-func complaint(answer *http.Response, secrets []string) error {
-	// What cannot be read of it is not missed: the status says enough.
-	text, _ := io.ReadAll(io.LimitReader(answer.Body, maxComplaint))
-	line := hide(strings.Join(strings.Fields(strings.ToValidUTF8(string(text), "?")), " "), secrets, 1)
+// Refusal makes a *StatusError of an answer other than 2xx and the text of its body.
+func Refusal(answer *http.Response, text []byte, secrets []string) error {
+	line := Hide(strings.Join(strings.Fields(strings.ToValidUTF8(string(text[:min(len(text), maxComplaint)]), "?")), " "), secrets)
 	if len(line) > maxExcerpt {
 		line = strings.ToValidUTF8(line[:maxExcerpt], "") + "..."
 	}
@@ -165,22 +155,17 @@ func wait(h http.Header, now time.Time) time.Duration {
 	return 0
 }
 
-// hide takes the secrets that have at least so many bytes out of a text.
-func hide(text string, secrets []string, shortest int) string {
-	long := map[string]string{}
-	for i, secret := range secrets {
-		if len(secret) >= shortest {
-			long[strconv.Itoa(i)] = secret
-		}
-	}
+// hide takes the secrets that are long enough to be none by chance out of an answer.
+func hide(text string, secrets []string) string {
+	long := slices.DeleteFunc(slices.Clone(secrets), func(s string) bool { return len(s) < shortestKey })
 	if len(long) == 0 {
 		return text
 	}
-	return analysis.Redact(text, long)
+	return Hide(text, long)
 }
 
-// place names a server without what a query or a user may hold.
-func place(address string) string {
+// Place names a server without what a query or a user may hold.
+func Place(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
 		return "the metric server"

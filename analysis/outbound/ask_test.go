@@ -88,7 +88,7 @@ func TestTheTimeToWaitIsReadInEachFormOfTheHeader(t *testing.T) {
 }
 
 func TestAnAnswerMayHaveJustTheSizeThatIsAllowed(t *testing.T) {
-	for size, fine := range map[int]bool{maxAnswer: true, maxAnswer + 1: false} {
+	for size, fine := range map[int]bool{MaxAnswer: true, MaxAnswer + 1: false} {
 		address := answers(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat("x", size)) })
 		got, err := Ask(t.Context(), Question{URL: address})
 		if fine != (err == nil && len(got) == size) || !fine && !errors.Is(err, ErrTooLarge) {

@@ -3,76 +3,93 @@ package outbound
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
-
-	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 )
 
+// MaxAnswer is how many bytes an answer may have once it is unpacked. A question for a verdict is answered in a handful of numbers.
+const MaxAnswer = 4 << 20
+
+const (
+	// maxRedirects is how many redirects are followed; none of them may lead to another host.
+	maxRedirects = 5
+	// maxTimeout is the longest time that a metric may give a server.
+	maxTimeout = time.Hour
+)
+
+// ErrTooLarge says that an answer has more than MaxAnswer bytes.
+var ErrTooLarge = fmt.Errorf("the answer is too large: it has more than %d MiB", MaxAnswer>>20)
+
 // Options of a client.
 type Options struct {
-	// Timeout ends a request, its body included.
-	Timeout time.Duration
-	// MaxBody is the number of bytes of an answer beyond which it is an error.
-	MaxBody int64
 	// Insecure accepts any server certificate.
 	Insecure bool
-	Headers  []v1alpha1.WebMetricHeader
-	Auth     v1alpha1.Authentication
+	// Header is set on each request. Blanks around a value are left out: a Secret made of a file ends in a line break.
+	Header map[string]string
+	// Authentication adds a header of its own if it is basic or oauth2.
+	Authentication v1alpha1.Authentication
 	// Sign, if there, is the last to change each request.
 	Sign func(*http.Request) error
 }
 
-// maxRedirects is how many redirects are followed; none of them may lead to another host.
-const maxRedirects = 5
-
-// ErrTooLarge says that an answer was larger than Options.MaxBody.
-var ErrTooLarge = errors.New("the answer is too large")
-
-// Client makes a client that sends the headers and credentials of its options.
-func Client(ctx context.Context, o Options) *http.Client {
-	base := http.DefaultTransport.(*http.Transport).Clone()
-	base.DisableKeepAlives = true                                      // one measurement is one request; nothing is left open between two
-	base.TLSClientConfig = &tls.Config{InsecureSkipVerify: o.Insecure} //nolint:gosec // the user asks for it in the metric
-	var transport http.RoundTripper = bounded{base, o.MaxBody}
-	if auth := o.Auth.OAuth2; auth != nil {
-		tokens := clientcredentials.Config{ClientID: auth.ClientID, ClientSecret: auth.ClientSecret, TokenURL: auth.TokenURL, Scopes: auth.Scopes}
-		ctx = context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: transport, Timeout: o.Timeout, CheckRedirect: sameHost})
-		transport = &oauth2.Transport{Source: tokens.TokenSource(ctx), Base: transport}
+// Client makes a client for one measurement, and lists what it will send that nobody else may see. How long it may take is for the
+// contexts of its requests to say.
+func Client(ctx context.Context, o Options) (client *http.Client, secrets []string, err error) {
+	authorization, secrets, err := authorize(ctx, o.Authentication, o.Insecure)
+	if err != nil {
+		return nil, nil, err
 	}
-	return &http.Client{Transport: dressed{transport, o}, Timeout: o.Timeout, CheckRedirect: sameHost}
+	return &http.Client{Transport: dressed{bounded{transport(o.Insecure)}, o, authorization}, CheckRedirect: redirect}, secrets, nil
 }
 
-func sameHost(next *http.Request, via []*http.Request) error {
-	first := via[0].URL
-	if next.URL.Host != first.Host || next.URL.Scheme != first.Scheme && next.URL.Scheme != "https" {
-		return fmt.Errorf("refusing the redirect from %s to %s: write the address that answers into the metric", first.Host, next.URL.Host)
+func transport(insecure bool) http.RoundTripper {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.DisableKeepAlives = true                                    // one measurement is one request; nothing is left open between two
+	t.TLSClientConfig = &tls.Config{InsecureSkipVerify: insecure} //nolint:gosec // the user asks for it in the metric
+	return t
+}
+
+// Timeout reads the seconds that a metric gives a server; those that make no sense are the fallback, or an hour.
+func Timeout(seconds int64, fallback time.Duration) time.Duration {
+	if seconds <= 0 {
+		return fallback
 	}
-	if len(via) > maxRedirects {
+	return time.Duration(min(seconds, int64(maxTimeout/time.Second))) * time.Second
+}
+
+// redirect says whether a redirect may be followed. The credentials are in headers of many names, and all go along.
+func redirect(next *http.Request, via []*http.Request) error {
+	first := via[0]
+	switch {
+	case next.URL.Host != first.URL.Host || next.URL.Scheme != first.URL.Scheme && next.URL.Scheme != "https":
+		return fmt.Errorf("refusing the redirect from %s to %s: write the address that answers into the metric", first.URL.Host, next.URL.Host)
+	case next.Method != first.Method:
+		return fmt.Errorf("refusing the redirect of a %s to a %s: write the address that answers into the metric", first.Method, next.Method)
+	case len(via) > maxRedirects:
 		return fmt.Errorf("refusing more than %d redirects", maxRedirects)
 	}
 	return nil
 }
 
-// dressed adds the headers and credentials of a metric to each request.
+// dressed adds the headers and the signature to each request.
 type dressed struct {
-	next http.RoundTripper
-	o    Options
+	next          http.RoundTripper
+	o             Options
+	authorization string
 }
 
 func (d dressed) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
-	for _, h := range d.o.Headers {
-		r.Header.Set(h.Key, h.Value)
+	for key, value := range d.o.Header {
+		r.Header.Set(key, strings.TrimSpace(value))
 	}
-	if b := d.o.Auth.Basic; b != nil {
-		r.SetBasicAuth(b.Username, b.Password)
+	if d.authorization != "" {
+		r.Header.Set("Authorization", d.authorization)
 	}
 	if d.o.Sign != nil {
 		if err := d.o.Sign(r); err != nil {
@@ -83,15 +100,12 @@ func (d dressed) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // bounded ends a body that is too large with an error.
-type bounded struct {
-	next http.RoundTripper
-	max  int64
-}
+type bounded struct{ next http.RoundTripper }
 
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := b.next.RoundTrip(r)
 	if err == nil {
-		answer.Body = &body{ReadCloser: answer.Body, left: b.max}
+		answer.Body = &body{ReadCloser: answer.Body, left: MaxAnswer}
 	}
 	return answer, err
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -53,6 +54,7 @@ func Contract(t *testing.T, setup Setup) {
 		{"an answer other than 2xx is an error that names the status", namesTheStatus},
 		{"a wish to be left alone is told", tellsTheWish},
 		{"an answer that makes no sense is an error", refusesNonsense},
+		{"an answer that says nothing is never good", approvesNothing},
 		{"an endless answer is cut off", cutsOff},
 		{"an answer that never ends does not outlive the deadline", keepsTheDeadline},
 		{"a server that is away is an error without the query", reportsAbsence},
@@ -110,6 +112,39 @@ func refusesNonsense(t *testing.T, setup Setup) {
 	for _, body := range []string{"<html>Log in</html>", "7", `"text"`, `{"data":`, "[{]", strings.Repeat(`{"data":`, 100_000), "\x00\xff", "# no\n\"table"} {
 		refused(t, setup(t, serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) })), "answer")
 	}
+}
+
+// approvesNothing sends answers of the right language that hold nothing, where each part of one may be missing, null, empty or of another type.
+func approvesNothing(t *testing.T, setup Setup) {
+	for _, body := range []string{
+		"null", "{}", "[]", "[null]", "[{}]", "[[]]", `{"data":null}`, `{"data":{}}`, `{"data":[]}`, `{"data":{"attributes":{"columns":[null,{}]}}}`,
+		`{"data":{"actor":{"account":{"nrql":{"results":null}}}}}`, `{"data":{"actor":{"account":{"nrql":{"results":[null]}}}}}`,
+		`{"status":"ok"}`, `{"status":"ok","series":null}`, `{"status":"ok","series":[null]}`, `{"status":"ok","series":[{"pointlist":[null]}]}`,
+		`[{"datapoints":null}]`, `{"timeseries":[null]}`, `{"timeseries":[{"data":[null]}]}`, `{"canaryExecutionId":null}`, `{"complete":true,"status":"succeeded","result":null}`,
+		"", "\r\n", "#datatype", "#datatype,double\n,_value\n", "#datatype,double\n,_value\n,\n", "error,reference\n", "error",
+		"<GetMetricDataResponse/>", "<GetMetricDataResponse><GetMetricDataResult><MetricDataResults><member/></MetricDataResults></GetMetricDataResult></GetMetricDataResponse>",
+	} {
+		w := setup(t, serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) }))
+		reading, err := w.measure(t.Context())
+		if m := analysis.Judge(analysis.Attempt{Metric: w.Metric, Reading: reading, Err: err}); m.Phase == v1alpha1.AnalysisPhaseSuccessful && hollow(reading.Result) {
+			t.Errorf("%q is good: %+v", body, reading)
+		}
+	}
+}
+
+// hollow reports whether a result holds nothing.
+func hollow(result any) bool {
+	switch r := result.(type) {
+	case nil:
+		return true
+	case []float64:
+		return len(r) == 0
+	case []any:
+		return !slices.ContainsFunc(r, func(one any) bool { return !hollow(one) })
+	case map[string]any:
+		return len(r) == 0
+	}
+	return false
 }
 
 func cutsOff(t *testing.T, setup Setup) {

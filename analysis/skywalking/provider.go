@@ -49,7 +49,7 @@ func (Provider) Measure(ctx context.Context, _ *v1alpha1.AnalysisRun, m v1alpha1
 	if len(answer.Errors) > 0 {
 		return analysis.Reading{}, fmt.Errorf("skywalking could not run the query: %s", answer.Errors[0].Message)
 	}
-	if answer.Data == nil {
+	if len(answer.Data) == 0 {
 		return analysis.Reading{}, errors.New("skywalking answered without data")
 	}
 	value, err := json.Marshal(answer.Data)

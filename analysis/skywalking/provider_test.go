@@ -74,6 +74,7 @@ func TestAnAnswerWithoutDataIsAnError(t *testing.T) {
 	for answer, word := range map[string]string{
 		`{}`:            "without data",
 		`{"data":null}`: "without data",
+		`{"data":{}}`:   "without data",
 		`null`:          "without data",
 		`{"errors":[{"message":"unknown metric"}],"data":{}}`: "unknown metric",
 		`{"data":[1]}`: "not the JSON",

@@ -29,10 +29,11 @@ import (
 const (
 	firstBackoff = 5 * time.Millisecond
 	lastBackoff  = 10 * time.Second
-	// atOnce is how many runs are measured at the same time: a measurement waits for its server and costs little meanwhile.
-	atOnce = 64
+	// atOnce is how many runs are measured at the same time: a measurement waits for its server and costs little meanwhile, so that a
+	// few hundred servers may hang before a run waits for another one.
+	atOnce = 256
 	// measureLimit ends the measurements of a pass, whatever time limits they have of their own; passLimit leaves time to write that.
-	measureLimit = 2 * time.Minute
+	measureLimit = 10 * time.Minute
 	passLimit    = measureLimit + time.Minute
 )
 
