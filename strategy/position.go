@@ -22,6 +22,8 @@ type position struct {
 	number int64
 	// fresh: nothing serves yet that could be compared with; everything goes to the new revision.
 	fresh bool
+	// inferred: the status no longer says which revision serves, and what the world says about it must not be touched before it is written down.
+	inferred bool
 	// returning: the spec went back to the stable revision or to one inside the rollback window, so steps are skipped.
 	returning bool
 	// resumed: a client cleared the pause, which completes the step that paused.
@@ -104,6 +106,7 @@ func (p *position) findStable(o *Observation) {
 	s := &p.status
 	if s.StableRS == "" {
 		s.StableRS = servingHash(o)
+		p.inferred = s.StableRS != ""
 	}
 	p.stable = o.revision(s.StableRS)
 	p.fresh = p.stable == nil || p.stable.Deleting
@@ -124,16 +127,20 @@ func (p *position) tellUpdate(o *Observation) {
 	}
 }
 
-// servingHash tells which revision serves where a lost status no longer does: the one behind the stable Service, or else
-// the newest other one that has pods. Without this a canary whose status was lost would look like a first deploy.
+// servingHash tells which revision serves where a lost status no longer does: the one behind the stable Service, unless it has no pods
+// and the newest other one has. Without this a canary whose status was lost would look like a first deploy.
 func servingHash(o *Observation) string {
-	if o.Stable.Managed && o.revision(o.Stable.Hash) != nil {
-		return o.Stable.Hash
+	named := o.revision(o.Stable.Hash)
+	if o.Stable.Managed && named != nil && named.Available > 0 {
+		return named.Hash
 	}
 	for _, r := range o.Revisions {
 		if r.Hash != o.Current && !r.Deleting && r.Available > 0 {
 			return r.Hash
 		}
+	}
+	if o.Stable.Managed && named != nil {
+		return named.Hash
 	}
 	return ""
 }

@@ -43,6 +43,9 @@ func routedSizes(o *Observation, p *position) sizes {
 		// The canary's size says nothing about the traffic that the stable revision is to keep.
 		want.Stable = max(want.Stable, shareUp(p.replicas, full-weightAt(p.steps, p.index()), full))
 	}
+	if o.Canary.Exists && !p.canaryServes(o) {
+		want.Stable = p.replicas // the canary Service can move on only once the stable revision carries everything
+	}
 	if o.Traffic.Confirmation != "" {
 		want.Stable = max(want.Stable, shareUp(p.replicas, full-o.Traffic.Lowest, full))
 		if p.status.Abort {
@@ -160,7 +163,10 @@ func planKept(o *Observation, p *position, plan *Plan, r *Revision, size int32) 
 	if isNew && p.status.Abort && !p.done() {
 		size, deadline = p.turnedAwayFrom(o, r, size)
 	}
-	if size < r.Spec {
+	switch {
+	case p.inferred:
+		size = max(size, r.Spec)
+	case size < r.Spec:
 		size = min(r.Spec, max(size, o.needed(p, r)))
 	}
 	if size != r.Spec {
@@ -246,7 +252,7 @@ func planOthers(o *Observation, p *position, plan *Plan, moved bool) {
 		size, deadline := r.Spec, ""
 		if o.Routed || blueGreen(o.Rollout) != nil {
 			size, deadline = o.otherRouted(p, r, &kept, budget)
-		} else if !moved {
+		} else if !moved && !p.inferred {
 			size = max(otherBasic(r, &budget), o.needed(p, r))
 		}
 		if size != r.Spec {
@@ -280,7 +286,7 @@ func (o *Observation) otherRouted(p *position, r *Revision, kept *int32, budget 
 	if r.Spec == 0 {
 		return 0, ""
 	}
-	if p.referenced(o, r) || budget < r.Available || o.TrafficError != "" || o.unconfirmed() {
+	if p.inferred || p.referenced(o, r) || budget < r.Available || o.TrafficError != "" || o.unconfirmed() {
 		return r.Spec, dateOf(r)
 	}
 	if !p.done() && r.Deadline == nil {

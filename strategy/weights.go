@@ -116,19 +116,24 @@ func trafficWeight(o *Observation, p *position) (weight int32, write bool) {
 func goalWeight(o *Observation, p *position, full int32) int32 {
 	held := o.Traffic.Highest
 	switch {
-	case p.done() && !p.stableServes(o):
-		// The update is complete, but the stable Service still points at the old revision: nothing moves until it has followed,
-		// unless nobody is left there to answer.
-		if old := o.revision(o.Stable.Hash); o.Stable.Hash != "" && (old == nil || old.Available == 0) && p.canaryServes(o) {
-			return full
-		}
-		return held
-	case p.done() || p.status.Abort || !p.canaryAnswers(o):
+	case (p.done() || p.fresh) && !p.stableServes(o):
+		return weightUntilStableServes(o, p, full)
+	case p.done() || p.fresh || p.status.Abort || !p.canaryAnswers(o):
 		return 0
 	case o.Invalid != "":
 		return held
 	}
 	return stepWeight(o, p, full)
+}
+
+// weightUntilStableServes keeps the weight while the update is complete but the stable Service still points at the old revision,
+// unless nobody is left there to answer.
+func weightUntilStableServes(o *Observation, p *position, full int32) int32 {
+	old := o.revision(o.Stable.Hash)
+	if o.Stable.Hash != "" && (old == nil || old.Available == 0) && p.canaryServes(o) {
+		return full
+	}
+	return o.Traffic.Highest
 }
 
 // canaryAnswers reports whether a request that is sent to the canary Service meets a pod of the current revision that should be there.
@@ -173,9 +178,13 @@ func canaryCeiling(o *Observation, p *position, goal int32) int32 {
 	return shareDown(goal, p.current.Available, needed)
 }
 
-// stableServes reports whether the stable Service points at the stable revision.
+// stableServes reports whether the stable Service points at the revision that is stable, or is about to be.
 func (p *position) stableServes(o *Observation) bool {
-	return o.Stable.Exists && o.Stable.Hash == p.status.StableRS
+	hash := p.status.StableRS
+	if p.fresh {
+		hash = p.status.CurrentPodHash
+	}
+	return o.Stable.Exists && o.Stable.Hash == hash
 }
 
 // stableFloor is the least canary weight at which the available pods behind the stable Service, with maxUnavailable forgiven, carry the rest.

@@ -124,21 +124,22 @@ func (m *Moment) answers() bool {
 	return false
 }
 
-// serving is the revision that was promoted last and still exists. Where the status was lost, it is the one that the stable Service selects
-// or, without such a Service, the newest other one that has available pods.
+// serving is the revision that was promoted last and still exists. Where the status was lost, it is the one that the stable Service selects,
+// unless that has no pods and the newest other one has.
 func (m *Moment) serving() *strategy.Revision {
 	if hash := m.Rollout.Status.StableRS; hash != "" {
 		return m.alive(hash)
 	}
-	if r := m.alive(m.Stable.Hash); r != nil {
-		return r
+	selected := m.alive(m.Stable.Hash)
+	if selected != nil && selected.Available > 0 {
+		return selected
 	}
 	for i := range m.Revisions {
 		if r := &m.Revisions[i]; r.Hash != m.Current && r.Available > 0 && !r.Deleting {
 			return r
 		}
 	}
-	return nil
+	return selected
 }
 
 func (m *Moment) alive(hash string) *strategy.Revision {

@@ -77,6 +77,7 @@ func (m *model) decide(v view) *invariant.Decision {
 		v.Pods = slices.Clone(m.w.Pods) // pods are read past the caches
 	}
 	d := &invariant.Decision{Seen: v.Moment, Plan: strategy.Decide(v.Observation)}
+	d.Seen.Revisions = m.known(v)
 	if len(m.log)%16 == 0 {
 		seen := deepCopy(v.Observation)
 		again := strategy.Decide(v.Observation)
@@ -88,6 +89,24 @@ func (m *model) decide(v view) *invariant.Decision {
 		m.fail(name, broken)
 	}
 	return d
+}
+
+// known are the revisions with no more available pods than were seen themselves.
+func (m *model) known(v view) []strategy.Revision {
+	if len(v.Pods) == 0 {
+		return v.Revisions
+	}
+	available := map[string]int32{}
+	for _, p := range v.Pods {
+		if p.Available {
+			available[p.Hash]++
+		}
+	}
+	revisions := slices.Clone(v.Revisions)
+	for i := range revisions {
+		revisions[i].Available = min(revisions[i].Available, available[revisions[i].Hash])
+	}
+	return revisions
 }
 
 func deepCopy(o strategy.Observation) strategy.Observation {
