@@ -2,34 +2,18 @@ package main
 
 import (
 	"runtime"
-	"runtime/debug"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-delivery/sluice/internal/build"
 )
 
-// version is that of the module or of the commit; "dev" if the build knows neither.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "dev"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			return s.Value[:12]
-		}
-	}
-	return "dev"
-}
-
-// about is the metric that names the version, under both names of the wire contract.
-func about() prometheus.Collector {
+// buildInfo is the metric that names the version, under both names of the wire contract.
+func buildInfo() prometheus.Collector {
 	return versions{
-		prometheus.NewDesc("argo_rollouts_controller_info", "Always 1; the label is the version.", nil, prometheus.Labels{"version": version()}),
+		prometheus.NewDesc("argo_rollouts_controller_info", "Always 1; the label is the version.", nil, prometheus.Labels{"version": build.Version()}),
 		prometheus.NewDesc("build_info", "Always 1; the labels describe the build.", nil, prometheus.Labels{
-			"version": version(), "goversion": runtime.Version(), "goarch": runtime.GOARCH,
+			"version": build.Version(), "goversion": runtime.Version(), "goarch": runtime.GOARCH,
 		}),
 	}
 }

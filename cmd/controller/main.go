@@ -12,6 +12,8 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/sluice-delivery/sluice/internal/build"
 )
 
 func main() {
@@ -23,7 +25,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "sluice-controller:", err)
 		os.Exit(2)
 	case o.version:
-		fmt.Println(version())
+		fmt.Println(build.Version())
 		return
 	}
 	logTo(o, os.Stderr)

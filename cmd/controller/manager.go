@@ -22,6 +22,7 @@ import (
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 	"github.com/sluice-delivery/sluice/controllers/analysisrun"
 	"github.com/sluice-delivery/sluice/controllers/rollout"
+	"github.com/sluice-delivery/sluice/internal/build"
 	"github.com/sluice-delivery/sluice/internal/kube"
 	"github.com/sluice-delivery/sluice/trafficrouting"
 	"github.com/sluice-delivery/sluice/trafficrouting/gatewayapi"
@@ -73,7 +74,7 @@ func newManager(ctx context.Context, o options) (ctrl.Manager, error) {
 
 // addLoops registers the controllers. A new kind of router, provider or loop is added here.
 func addLoops(ctx context.Context, mgr ctrl.Manager, o options) error {
-	if err := metrics.Registry.Register(about()); err != nil {
+	if err := metrics.Registry.Register(buildInfo()); err != nil {
 		return fmt.Errorf("registering the version: %w", err)
 	}
 	core, err := typedcorev1.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
@@ -107,7 +108,7 @@ func restConfig(o options) (*rest.Config, error) {
 		return nil, fmt.Errorf("finding the cluster: %w", err)
 	}
 	cfg.QPS, cfg.Burst = o.limit()
-	cfg.UserAgent = "sluice-controller/" + version()
+	cfg.UserAgent = "sluice-controller/" + build.Version()
 	return cfg, nil
 }
 

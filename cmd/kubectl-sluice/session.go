@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/build"
 )
 
 // session is what a command works with: where it writes, how it reaches the cluster, and the time. Tests put in their own.
@@ -73,7 +74,7 @@ func (s *session) dial() (client.WithWatch, error) {
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}
 	cfg.QPS = -1 // a person does not flood the API server, and waiting would
-	cfg.UserAgent = "kubectl-sluice/" + version()
+	cfg.UserAgent = "kubectl-sluice/" + build.Version()
 	c, err := client.NewWithWatch(cfg, client.Options{Scheme: scheme()})
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)

@@ -2,6 +2,7 @@ package analysisrun
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -50,16 +51,13 @@ type Controller struct {
 	// Clock is the time; nil means the real one.
 	Clock func() time.Time
 
-	measures *measures
+	passes *kube.Passes
 }
 
 // Register adds the loop to a manager and its metrics to a registry.
 func (c *Controller) Register(mgr ctrl.Manager, registry prometheus.Registerer) error {
-	c.measures = newMeasures()
-	if err := c.measures.register(registry); err != nil {
-		return fmt.Errorf("registering the metrics of analysis runs: %w", err)
-	}
-	if err := registry.Register(census{reader: mgr.GetCache()}); err != nil {
+	c.passes = kube.NewPasses("analysis_run", "an AnalysisRun")
+	if err := errors.Join(registry.Register(c.passes), registry.Register(census{reader: mgr.GetCache()})); err != nil {
 		return fmt.Errorf("registering the metrics of analysis runs: %w", err)
 	}
 	return ctrl.NewControllerManagedBy(mgr).Named("analysisrun").
@@ -83,10 +81,10 @@ func (c *Controller) Register(mgr ctrl.Manager, registry prometheus.Registerer) 
 
 // Reconcile makes one pass over an AnalysisRun: what is due, measure it, what does it mean, write that.
 func (c *Controller) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	done := c.measures.pass(request.NamespacedName)
+	done := c.passes.Begin(request.NamespacedName)
 	next, err := c.pass(ctx, request)
 	if apierrors.IsNotFound(err) {
-		c.measures.forget(request.NamespacedName)
+		c.passes.Forget(request.NamespacedName)
 		return ctrl.Result{}, nil
 	}
 	done(err)

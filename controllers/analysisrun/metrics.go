@@ -8,56 +8,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 )
-
-// measures are the metrics of passes, under the names of the wire contract. Its series of an object are dropped with the object.
-// A nil one measures nothing.
-type measures struct {
-	passes   *prometheus.HistogramVec
-	failures *prometheus.CounterVec
-}
-
-func newMeasures() *measures {
-	return &measures{
-		passes: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "analysis_run_reconcile", Help: "Seconds that one pass over an AnalysisRun took.", Buckets: []float64{.01, .15, .25, .5, 1},
-		}, []string{"namespace", "name"}),
-		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "analysis_run_reconcile_error", Help: "Passes over an AnalysisRun that ended with an error.",
-		}, []string{"namespace", "name"}),
-	}
-}
-
-func (m *measures) pass(key types.NamespacedName) func(error) {
-	if m == nil {
-		return func(error) {}
-	}
-	start := time.Now()
-	return func(err error) {
-		m.passes.WithLabelValues(key.Namespace, key.Name).Observe(time.Since(start).Seconds())
-		if err != nil {
-			m.failures.WithLabelValues(key.Namespace, key.Name).Inc()
-		}
-	}
-}
-
-func (m *measures) forget(key types.NamespacedName) {
-	if m == nil {
-		return
-	}
-	labels := prometheus.Labels{"namespace": key.Namespace, "name": key.Name}
-	m.passes.DeletePartialMatch(labels)
-	m.failures.DeletePartialMatch(labels)
-}
-
-func (m *measures) register(r prometheus.Registerer) error {
-	return errors.Join(r.Register(m.passes), r.Register(m.failures))
-}
 
 var (
 	runPhases = []v1alpha1.AnalysisPhase{

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/kube"
 )
 
 // series gives the series of a registry that are not zero, such as name{a="b"} 1.
@@ -69,11 +70,8 @@ func TestNoSeriesOutlivesItsRun(t *testing.T) {
 	run := newRun("ratio")
 	w := newWorld(t, run)
 	registry := prometheus.NewRegistry()
-	w.loop.measures = newMeasures()
-	if err := w.loop.measures.register(registry); err != nil {
-		t.Fatal(err)
-	}
-	registry.MustRegister(census{reader: w.server})
+	w.loop.passes = kube.NewPasses("analysis_run", "an AnalysisRun")
+	registry.MustRegister(w.loop.passes, census{reader: w.server})
 	w.mustPass()
 	if got := series(t, registry); !slices.Contains(got, "analysis_run_reconcile{name=web-6d4-2,namespace=shop}") {
 		t.Errorf("the pass is not counted: %v", got)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/record"
@@ -40,12 +41,14 @@ type Controller struct {
 	memories  memories
 	routes    routeWatch
 	workloads workloadWatch
-	measures  *measures
+	passes    *kube.Passes
+	// told counts the events; nil counts nothing.
+	told *prometheus.CounterVec
 }
 
 // Reconcile makes one pass over a Rollout: observe, decide, apply, settle.
 func (c *Controller) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	done := c.measures.pass(request.NamespacedName)
+	done := c.passes.Begin(request.NamespacedName)
 	next, err := c.pass(ctx, request)
 	done(err)
 	return next, err
@@ -55,7 +58,10 @@ func (c *Controller) pass(ctx context.Context, request ctrl.Request) (ctrl.Resul
 	s, err := c.observe(ctx, request.NamespacedName)
 	if apierrors.IsNotFound(err) {
 		c.memories.forget(request.NamespacedName)
-		c.measures.forget(request.NamespacedName)
+		c.passes.Forget(request.NamespacedName)
+		if c.told != nil {
+			c.told.DeletePartialMatch(prometheus.Labels{"namespace": request.Namespace, "name": request.Name})
+		}
 		return ctrl.Result{}, nil
 	}
 	if err != nil {
@@ -119,5 +125,7 @@ func (c *Controller) tellNote(ctx context.Context, r *v1alpha1.Rollout, note str
 
 func (c *Controller) tell(ctx context.Context, r *v1alpha1.Rollout, eventType, reason, message string) {
 	kube.Tell(ctx, c.Events, r, eventType, reason, message)
-	c.measures.event(r, eventType, reason)
+	if c.told != nil {
+		c.told.WithLabelValues(r.Namespace, r.Name, eventType, reason).Inc()
+	}
 }

@@ -6,72 +6,16 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 )
 
-// measures are the metrics of passes, under the names of the wire contract. Its series of an object are dropped with the object.
-// A nil one measures nothing.
-type measures struct {
-	passes   *prometheus.HistogramVec
-	failures *prometheus.CounterVec
-	events   *prometheus.CounterVec
-}
-
-func newMeasures() *measures {
-	return &measures{
-		passes: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "rollout_reconcile", Help: "Seconds that one pass over a Rollout took.", Buckets: []float64{.01, .15, .25, .5, 1},
-		}, []string{"namespace", "name"}),
-		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "rollout_reconcile_error", Help: "Passes over a Rollout that ended with an error.",
-		}, []string{"namespace", "name"}),
-		events: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "rollout_events_total", Help: "Events of a Rollout.",
-		}, []string{"namespace", "name", "type", "reason"}),
-	}
-}
-
-// pass starts the clock of a pass; what it returns stops it.
-func (m *measures) pass(key types.NamespacedName) func(error) {
-	if m == nil {
-		return func(error) {}
-	}
-	start := time.Now()
-	return func(err error) {
-		m.passes.WithLabelValues(key.Namespace, key.Name).Observe(time.Since(start).Seconds())
-		if err != nil {
-			m.failures.WithLabelValues(key.Namespace, key.Name).Inc()
-		}
-	}
-}
-
-func (m *measures) event(r *v1alpha1.Rollout, eventType, reason string) {
-	if m != nil {
-		m.events.WithLabelValues(r.Namespace, r.Name, eventType, reason).Inc()
-	}
-}
-
-func (m *measures) forget(key types.NamespacedName) {
-	if m == nil {
-		return
-	}
-	labels := prometheus.Labels{"namespace": key.Namespace, "name": key.Name}
-	m.passes.DeletePartialMatch(labels)
-	m.failures.DeletePartialMatch(labels)
-	m.events.DeletePartialMatch(labels)
-}
-
-func (m *measures) register(r prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{m.passes, m.failures, m.events} {
-		if err := r.Register(c); err != nil {
-			return err
-		}
-	}
-	return nil
+func countEvents() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "rollout_events_total", Help: "Events of a Rollout.",
+	}, []string{"namespace", "name", "type", "reason"})
 }
 
 var (

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/kube"
 	"github.com/sluice-delivery/sluice/strategy"
 )
 
@@ -116,11 +117,9 @@ func TestAPodIsAvailableOnceItWasReadyForLongEnough(t *testing.T) {
 
 func TestTheMetricsOfARolloutVanishWithIt(t *testing.T) {
 	w := newWorld(t, append(around(), canary())...)
-	w.loop.measures = newMeasures()
+	w.loop.passes, w.loop.told = kube.NewPasses("rollout", "a Rollout"), countEvents()
 	registry := prometheus.NewRegistry()
-	if err := errors.Join(w.loop.measures.register(registry), registry.Register(census{reader: w.server})); err != nil {
-		t.Fatal(err)
-	}
+	registry.MustRegister(w.loop.passes, w.loop.told, census{reader: w.server})
 	w.settle()
 	names := func() map[string]bool {
 		families, err := registry.Gather()

@@ -47,12 +47,11 @@ const (
 // The cache of workloads has to be one of its own: that of the manager leaves out whatever carries no pod template hash.
 func (c *Controller) Register(mgr ctrl.Manager, workloads cache.Cache, registry prometheus.Registerer) error {
 	c.Workloads = workloads
-	c.measures = newMeasures()
-	if err := c.measures.register(registry); err != nil {
-		return fmt.Errorf("registering the metrics of rollouts: %w", err)
-	}
-	if err := registry.Register(census{reader: mgr.GetCache()}); err != nil {
-		return fmt.Errorf("registering the metrics of rollouts: %w", err)
+	c.passes, c.told = kube.NewPasses("rollout", "a Rollout"), countEvents()
+	for _, metrics := range []prometheus.Collector{c.passes, c.told, census{reader: mgr.GetCache()}} {
+		if err := registry.Register(metrics); err != nil {
+			return fmt.Errorf("registering the metrics of rollouts: %w", err)
+		}
 	}
 	for _, index := range []struct {
 		kind  client.Object

@@ -1,4 +1,6 @@
-// Package kube reads and writes Kubernetes objects in the few ways that several rooms share.
+// Package kube reads and writes Kubernetes objects in the few ways that several controllers and commands share.
 //
-// Family is a Rollout with all that it owns. Group is pure; Load only reads.
+// What a controller writes goes through Fence, which refuses a leader past its lease, and through Recent, which never shows it anything older
+// than its own writes; Settle ends a pass with its one write of the status. Tell tells people, Requests and Passes count.
+// Family is a Rollout with all that it owns: Group is pure, Load only reads.
 package kube

@@ -1,0 +1,2 @@
+// Package build tells which build of Sluice is running.
+package build
