@@ -32,6 +32,14 @@ const (
 	AnnotationScaleDownDeadline = "scale-down-deadline"
 	// AnnotationManagedByRollouts names the Rollout that switches the selector of a Service.
 	AnnotationManagedByRollouts = "argo-rollouts.argoproj.io/managed-by-rollouts"
+	// AnnotationExperimentName and AnnotationExperimentTemplateName stand on each ReplicaSet and Service of an Experiment.
+	AnnotationExperimentName         = "experiment.argoproj.io/name"
+	AnnotationExperimentTemplateName = "experiment.argoproj.io/template-name"
+	// AnnotationExperimentWeights is, on an Experiment of a Rollout, the JSON of the traffic share that each of its templates is to get.
+	// As long as it stands there the routes may send requests to the pods, so the Experiment keeps them, whatever became of it.
+	AnnotationExperimentWeights = "rollout.sluice.dev/experiment-weights"
+	// AnnotationExperimentPortsOf is, on an Experiment of a Rollout, the Service whose ports the Services of its templates have.
+	AnnotationExperimentPortsOf = "rollout.sluice.dev/experiment-ports-of"
 )
 
 // RolloutConditionType names a condition of a Rollout.
@@ -88,4 +96,6 @@ const (
 	ReasonAnalysisRunFailed       = "AnalysisRunFailed"
 	ReasonAnalysisRunError        = "AnalysisRunError"
 	ReasonAnalysisRunInconclusive = "AnalysisRunInconclusive"
+	ReasonExperimentCreated       = "ExperimentCreated"
+	ReasonExperimentCompleted     = "ExperimentCompleted"
 )

@@ -15,6 +15,9 @@ var RolloutKind = GroupVersion.WithKind("Rollout")
 // AnalysisRunKind is the kind of the object that owns the Jobs of job metrics.
 var AnalysisRunKind = GroupVersion.WithKind("AnalysisRun")
 
+// ExperimentKind is the kind of the object that owns the ReplicaSets, Services and AnalysisRuns of an experiment.
+var ExperimentKind = GroupVersion.WithKind("Experiment")
+
 // AddToScheme registers the kinds of this package.
 func AddToScheme(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion,

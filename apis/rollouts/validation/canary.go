@@ -42,6 +42,7 @@ func checkCanary(r *v1alpha1.Rollout, at *field.Path) field.ErrorList {
 	errs = append(errs, checkMaxTrafficWeight(c.TrafficRouting, at.Child("trafficRouting", "maxTrafficWeight"))...)
 	for i := range c.Steps {
 		errs = append(errs, checkStep(r, c.Steps[i], at.Child("steps").Index(i))...)
+		errs = append(errs, checkExperimentStep(r, i, at.Child("steps").Index(i))...)
 	}
 	return append(errs, checkAntiAffinity(c.AntiAffinity, at.Child("antiAffinity"))...)
 }

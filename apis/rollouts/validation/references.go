@@ -113,10 +113,25 @@ func analyses(r *v1alpha1.Rollout) []namedAnalysis {
 			if s.Analysis != nil {
 				all = append(all, namedAnalysis{at.Child("canary", "steps").Index(i).Child("analysis"), *s.Analysis, false})
 			}
+			all = append(all, analysesOfExperiment(s.Experiment, at.Child("canary", "steps").Index(i).Child("experiment", "analyses"))...)
 		}
 		if c.Analysis != nil {
 			all = append(all, namedAnalysis{at.Child("canary", "analysis"), c.Analysis.RolloutAnalysis, true})
 		}
+	}
+	return all
+}
+
+// analysesOfExperiment lists the analyses of a step of the kind experiment. Only one that the experiment waits for has to end by itself.
+func analysesOfExperiment(e *v1alpha1.RolloutExperimentStep, at *field.Path) []namedAnalysis {
+	if e == nil {
+		return nil
+	}
+	var all []namedAnalysis
+	for i, a := range e.Analyses {
+		all = append(all, namedAnalysis{at.Index(i), v1alpha1.RolloutAnalysis{
+			Templates: []v1alpha1.AnalysisTemplateRef{{TemplateName: a.TemplateName, ClusterScope: &a.ClusterScope}}, Args: a.Args,
+		}, !a.RequiredForCompletion})
 	}
 	return all
 }

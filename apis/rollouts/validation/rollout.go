@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
@@ -42,6 +43,11 @@ func Rollout(r *v1alpha1.Rollout) field.ErrorList {
 // Message is the message of the condition InvalidSpec: every error, in the form that clients of the wire contract look for.
 func Message(name string, errs field.ErrorList) string {
 	return fmt.Sprintf("The Rollout %q is invalid: %s", name, joined(errs))
+}
+
+// ExperimentMessage is the message of the condition InvalidSpec of an Experiment: every error.
+func ExperimentMessage(name string, errs field.ErrorList) string {
+	return fmt.Sprintf("The Experiment %q is invalid: %s", name, joined(errs))
 }
 
 func joined(errs field.ErrorList) string {
@@ -86,14 +92,18 @@ func checkTemplate(r *v1alpha1.Rollout, selector labels.Selector, at *field.Path
 		}
 		return nil
 	}
-	template, err := v1alpha1.PodTemplate(r.Spec.Template)
+	return checkPodTemplate(r.Spec.Template, selector, at)
+}
+
+func checkPodTemplate(raw runtime.RawExtension, selector labels.Selector, at *field.Path) field.ErrorList {
+	template, err := v1alpha1.PodTemplate(raw)
 	var dropped *v1alpha1.DroppedError
 	if err != nil && !errors.As(err, &dropped) {
 		return field.ErrorList{field.Invalid(at, "", err.Error())}
 	}
 	var errs field.ErrorList
 	if selector != nil && !selector.Matches(labels.Set(template.Labels)) {
-		errs = append(errs, field.Invalid(at.Child("metadata", "labels"), template.Labels, "must match spec.selector"))
+		errs = append(errs, field.Invalid(at.Child("metadata", "labels"), template.Labels, "must match the selector"))
 	}
 	return append(errs, checkPodSpec(template.Spec, at.Child("spec"))...)
 }
