@@ -2,7 +2,7 @@ GO       ?= go
 FUZZTIME ?= 30s
 TOOL     := $(GO) tool -modfile=go.tool.mod
 MODULES  := . test test/controlplane test/prometheus
-GENERATED := config/crd docs/api.md apis
+GENERATED := config/crd docs/spec apis
 PROGRAMS := sluice-controller kubectl-sluice
 
 .DEFAULT_GOAL := help
@@ -35,7 +35,7 @@ image: ## Make the controller's image in dist/: a folder for the Containerfile, 
 
 ##@ Change
 .PHONY: generate golden fuzz
-generate: ## Rewrite what is made from the types: deep copies, CRDs, docs/api.md
+generate: ## Rewrite what is made from the types: deep copies, CRDs, docs/spec
 	$(TOOL) controller-gen object paths=./apis/...
 	$(TOOL) controller-gen crd:maxDescLen=200 paths=./apis/... output:crd:dir=config/crd
 	$(GO) run ./internal/generate

@@ -35,8 +35,8 @@ func TestDescribeTellsRepeatedPartsOnce(t *testing.T) {
 	}{})
 	one.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties = map[string]schema{
 		"spec": {Type: "object", Properties: map[string]schema{"first": part, "second": {Items: &part, Description: "More."}}}}
-	got := describe([]crd{one})
-	for _, row := range []string{"| `spec.first.c` | number or text |  |", "| `spec.second` | list of object | More. The same fields as `spec.first` of Rollout. |"} {
+	got := (&reference{}).describe(one)
+	for _, row := range []string{"| `spec.first.c` | number or text |  |", "| `spec.second` | list of object | More. The same fields as `spec.first`. |"} {
 		if !strings.Contains(got, row) {
 			t.Errorf("the page lacks %q:\n%s", row, got)
 		}

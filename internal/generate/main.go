@@ -5,18 +5,19 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"sigs.k8s.io/yaml"
 )
 
 func main() {
-	if err := run("config/crd", "docs/api.md"); err != nil {
+	if err := run("config/crd", "docs/spec"); err != nil {
 		fmt.Fprintln(os.Stderr, "generate:", err)
 		os.Exit(1)
 	}
 }
 
-func run(crds, reference string) error {
+func run(crds, pages string) error {
 	files, err := filepath.Glob(filepath.Join(crds, "argoproj.io_*.yaml"))
 	if err != nil {
 		return fmt.Errorf("listing the CRDs in %s: %w", crds, err)
@@ -32,10 +33,26 @@ func run(crds, reference string) error {
 	slices.SortFunc(all, func(a, b crd) int {
 		return slices.Index(order, a.Spec.Names.Kind) - slices.Index(order, b.Spec.Names.Kind)
 	})
-	if err := os.WriteFile(reference, []byte(describe(all)), 0o644); err != nil {
-		return fmt.Errorf("writing the reference of the API: %w", err)
+	told := &reference{}
+	for _, one := range all {
+		if err := told.write(filepath.Join(pages, pageOf(one.Spec.Names.Kind)), one); err != nil {
+			return fmt.Errorf("writing the reference of %s: %w", one.Spec.Names.Kind, err)
+		}
 	}
 	return nil
+}
+
+// write renews the generated part of a page, and keeps what stands above it.
+func (r *reference) write(file string, one crd) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	head, _, found := strings.Cut(string(text), marker)
+	if !found {
+		return fmt.Errorf("%s has lost the line that begins its generated part: %s", file, marker)
+	}
+	return os.WriteFile(file, []byte(head+r.describe(one)), 0o644)
 }
 
 // boundFile rewrites one CRD and returns the parts of it that the reference needs.

@@ -88,11 +88,13 @@ type RolloutSpec struct {
 
 // ObjectRef names the workload whose pod template a Rollout uses.
 type ObjectRef struct {
+	// apps/v1 for a Deployment or ReplicaSet, v1 for a PodTemplate; another one is told in the condition InvalidSpec.
 	// +optional
 	APIVersion string `json:"apiVersion,omitempty"`
 	// Deployment, ReplicaSet or PodTemplate.
 	// +optional
 	Kind string `json:"kind,omitempty"`
+	// Name of the workload in the namespace of the Rollout; a missing one is told in the condition InvalidSpec.
 	// +optional
 	Name string `json:"name,omitempty"`
 	// When the workload itself is scaled down: never (default), onsuccess or progressively.
@@ -112,6 +114,7 @@ type AnalysisRunHistory struct {
 
 // RollbackWindow names how far back a return is a fast one.
 type RollbackWindow struct {
+	// Number of revisions before the current one to which a return skips the steps; 0 if absent.
 	// +optional
 	Revisions int32 `json:"revisions,omitempty"`
 }
@@ -120,8 +123,10 @@ type RollbackWindow struct {
 //
 // +kubebuilder:validation:XValidation:rule="!(has(self.canary) && has(self.blueGreen))",message="has room for one strategy: remove canary or blueGreen"
 type RolloutStrategy struct {
+	// Switches a Service from the old revision to the new one at once.
 	// +optional
 	BlueGreen *BlueGreenStrategy `json:"blueGreen,omitempty"`
+	// Moves a share of the traffic, or of the pods, step by step.
 	// +optional
 	Canary *CanaryStrategy `json:"canary,omitempty"`
 }
@@ -152,17 +157,22 @@ type BlueGreenStrategy struct {
 	// Seconds that the new revision is kept after an abort; 30 if absent, 0 keeps it for ever.
 	// +optional
 	AbortScaleDownDelaySeconds *int32 `json:"abortScaleDownDelaySeconds,omitempty"`
+	// Analysis before the switch; a bad verdict aborts the update.
 	// +optional
 	PrePromotionAnalysis *RolloutAnalysis `json:"prePromotionAnalysis,omitempty"`
+	// Analysis after the switch; a bad verdict switches back.
 	// +optional
 	PostPromotionAnalysis *RolloutAnalysis `json:"postPromotionAnalysis,omitempty"`
 	// Pods that may be unavailable during a restart; 25% if absent.
 	// +optional
 	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
+	// Keeps pods of the new revision away from nodes of the old one; off if absent.
 	// +optional
 	AntiAffinity *AntiAffinity `json:"antiAffinity,omitempty"`
+	// Labels and annotations that pods carry while they are previewed.
 	// +optional
 	PreviewMetadata *PodTemplateMetadata `json:"previewMetadata,omitempty"`
+	// Labels and annotations that pods carry while they serve.
 	// +optional
 	ActiveMetadata *PodTemplateMetadata `json:"activeMetadata,omitempty"`
 }
@@ -178,6 +188,7 @@ type CanaryStrategy struct {
 	// Steps of a release; absent means a plain rolling update.
 	// +optional
 	Steps []CanaryStep `json:"steps,omitempty"`
+	// What divides the traffic; if absent, the share of pods is the share of traffic.
 	// +optional
 	TrafficRouting *RolloutTrafficRouting `json:"trafficRouting,omitempty"`
 	// Pods above replicas, as a number or percentage; 25% (rounded up) if absent.
@@ -189,6 +200,7 @@ type CanaryStrategy struct {
 	// Analysis that runs in the background of the steps.
 	// +optional
 	Analysis *RolloutAnalysisBackground `json:"analysis,omitempty"`
+	// Keeps pods of the new revision away from nodes of the old one; off if absent.
 	// +optional
 	AntiAffinity *AntiAffinity `json:"antiAffinity,omitempty"`
 	// Labels and annotations that only canary pods carry.
@@ -209,6 +221,7 @@ type CanaryStrategy struct {
 	// Shrinks the stable revision as traffic leaves it, with trafficRouting.
 	// +optional
 	DynamicStableScale bool `json:"dynamicStableScale,omitempty"`
+	// Two Services that swap their roles; refused in the condition InvalidSpec until it is built.
 	// +optional
 	PingPong *PingPongSpec `json:"pingPong,omitempty"`
 	// Least number of pods of any revision that has pods at all, with trafficRouting.
@@ -230,27 +243,34 @@ const (
 
 // ReplicaProgressThreshold says how many of the wanted pods are enough.
 type ReplicaProgressThreshold struct {
+	// Percent or Pods.
 	// +kubebuilder:validation:Enum=Percent;Pods
-	Type  ProgressThresholdType `json:"type"`
-	Value int32                 `json:"value"`
+	Type ProgressThresholdType `json:"type"`
+	// That many, more than 0; at most 100 for Percent.
+	Value int32 `json:"value"`
 }
 
 // PingPongSpec names two Services that swap the roles of stable and canary at each promotion.
 type PingPongSpec struct {
+	// One of the two Services.
 	PingService string `json:"pingService"`
+	// The other one.
 	PongService string `json:"pongService"`
 }
 
 // AntiAffinity keeps pods of the new revision away from nodes of the old one; exactly one field.
 type AntiAffinity struct {
+	// A wish: pods still start where there is no other node.
 	// +optional
 	PreferredDuringSchedulingIgnoredDuringExecution *PreferredDuringSchedulingIgnoredDuringExecution `json:"preferredDuringSchedulingIgnoredDuringExecution,omitempty"`
+	// A demand: without another node pods stay pending.
 	// +optional
 	RequiredDuringSchedulingIgnoredDuringExecution *RequiredDuringSchedulingIgnoredDuringExecution `json:"requiredDuringSchedulingIgnoredDuringExecution,omitempty"`
 }
 
 // PreferredDuringSchedulingIgnoredDuringExecution is a wish with a weight from 1 to 100.
 type PreferredDuringSchedulingIgnoredDuringExecution struct {
+	// How strong the wish is, from 1 to 100.
 	Weight int32 `json:"weight"`
 }
 
@@ -259,8 +279,10 @@ type RequiredDuringSchedulingIgnoredDuringExecution struct{}
 
 // PodTemplateMetadata is put on pods for as long as they have a role.
 type PodTemplateMetadata struct {
+	// Labels to add while the role lasts.
 	// +optional
 	Labels map[string]string `json:"labels,omitempty"`
+	// Annotations to add while the role lasts.
 	// +optional
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
@@ -274,6 +296,7 @@ type CanaryStep struct {
 	// Waits for a time or for a promote.
 	// +optional
 	Pause *RolloutPause `json:"pause,omitempty"`
+	// Runs an Experiment and waits for its end.
 	// +optional
 	Experiment *RolloutExperimentStep `json:"experiment,omitempty"`
 	// Runs an analysis and waits for its verdict.
@@ -282,10 +305,13 @@ type CanaryStep struct {
 	// Fixes the number of canary pods apart from the weight, with trafficRouting.
 	// +optional
 	SetCanaryScale *SetCanaryScale `json:"setCanaryScale,omitempty"`
+	// Sends requests with certain headers to the canary.
 	// +optional
 	SetHeaderRoute *SetHeaderRoute `json:"setHeaderRoute,omitempty"`
+	// Copies requests to the canary; its answers are thrown away.
 	// +optional
 	SetMirrorRoute *SetMirrorRoute `json:"setMirrorRoute,omitempty"`
+	// A step plugin of the reference; refused in the condition InvalidSpec.
 	// +optional
 	Plugin *PluginStep `json:"plugin,omitempty"`
 }
@@ -302,6 +328,7 @@ type SetCanaryScale struct {
 	// Percentage of spec.replicas.
 	// +optional
 	Weight *int32 `json:"weight,omitempty"`
+	// Number of pods.
 	// +optional
 	Replicas *int32 `json:"replicas,omitempty"`
 	// Returns to as many pods as the traffic weight asks for.
@@ -311,21 +338,27 @@ type SetCanaryScale struct {
 
 // SetHeaderRoute sends requests with certain headers to the canary; no match removes the route.
 type SetHeaderRoute struct {
+	// One of managedRoutes; another name is told in the condition InvalidSpec.
 	// +optional
 	Name string `json:"name,omitempty"`
+	// Headers, all of which must match; none removes the route.
 	// +optional
 	Match []HeaderRoutingMatch `json:"match,omitempty"`
 }
 
 // HeaderRoutingMatch is one header that must match.
 type HeaderRoutingMatch struct {
-	HeaderName  string       `json:"headerName"`
+	// Name of the header; case does not matter.
+	HeaderName string `json:"headerName"`
+	// What its value must be.
 	HeaderValue *StringMatch `json:"headerValue"`
 }
 
 // SetMirrorRoute copies matching requests to the canary; no match removes the route.
 type SetMirrorRoute struct {
+	// One of managedRoutes; another name is told in the condition InvalidSpec.
 	Name string `json:"name"`
+	// Requests that are copied, any of these; none removes the route.
 	// +optional
 	Match []RouteMatch `json:"match,omitempty"`
 	// Percentage of the matching requests; 100 if absent.
@@ -335,20 +368,26 @@ type SetMirrorRoute struct {
 
 // RouteMatch describes requests; all given fields must match.
 type RouteMatch struct {
+	// Method of the request.
 	// +optional
 	Method *StringMatch `json:"method,omitempty"`
+	// Path of the request.
 	// +optional
 	Path *StringMatch `json:"path,omitempty"`
+	// Headers by name.
 	// +optional
 	Headers map[string]StringMatch `json:"headers,omitempty"`
 }
 
 // StringMatch is exactly one kind of comparison.
 type StringMatch struct {
+	// The whole text.
 	// +optional
 	Exact string `json:"exact,omitempty"`
+	// Its beginning.
 	// +optional
 	Prefix string `json:"prefix,omitempty"`
+	// A regular expression, in the language of the gateway.
 	// +optional
 	Regex string `json:"regex,omitempty"`
 }
