@@ -19,7 +19,7 @@ const (
 var below = []string{api, rules, gitopsv1, gitRules, "analysis", "analysis/prometheus", "analysis/web", "analysis/job",
 	"analysis/cloudwatch", "analysis/datadog", "analysis/graphite", "analysis/influxdb", "analysis/kayenta", "analysis/newrelic", "analysis/skywalking",
 	"analysis/wavefront", "analysis/credential", "analysis/sigv4", "console/view", "console/verb",
-	"console/dashboard", "controllers/rollout", "controllers/analysisrun", "controllers/application", "controllers/applicationset",
+	"console/dashboard", "controllers/rollout", "controllers/analysisrun", "controllers/application", "controllers/applicationset", "controllers/push",
 	"gitsync/source", "gitsync/render", "gitsync/cluster", "internal/build", "internal/kube", "strategy", "strategy/simulate", "trafficrouting", "trafficrouting/gatewayapi"}
 
 var rooms = map[string]room{
@@ -54,6 +54,7 @@ var rooms = map[string]room{
 	"gitsync/health":             {pure: true, may: []string{api, gitopsv1, "gitsync"}},
 	"gitsync/generate":           {pure: true, may: []string{gitopsv1, "gitsync", "gitsync/generate/sandbox"}},
 	"gitsync/generate/sandbox":   {pure: true},
+	"gitsync/webhook":            {pure: true, may: []string{gitopsv1}},
 	"gitsync/source":             {may: []string{gitopsv1, "gitsync", "internal/kube"}},
 	"gitsync/render":             {may: []string{gitopsv1, "gitsync", "internal/kube"}},
 	"gitsync/cluster":            {may: []string{gitopsv1, "gitsync", "internal/kube"}},
@@ -62,6 +63,7 @@ var rooms = map[string]room{
 	"controllers/analysisrun":    {may: []string{api, rules, "analysis", "internal/kube"}},
 	"controllers/application":    {may: []string{gitopsv1, gitRules, "gitsync", "gitsync/source", "gitsync/render", "gitsync/cluster", "gitsync/health", "internal/kube"}},
 	"controllers/applicationset": {may: []string{gitopsv1, gitRules, "gitsync", "gitsync/generate", "internal/kube"}},
+	"controllers/push":           {may: []string{gitopsv1, "gitsync/webhook"}},
 	"console/view":               {may: []string{api, gitopsv1, "strategy", "internal/kube"}},
 	"console/verb":               {may: []string{api, gitopsv1}},
 	"console/dashboard":          {may: []string{"console/view", "console/verb"}},
