@@ -13,10 +13,14 @@ import (
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	"github.com/sluice-delivery/sluice/gitsync/render"
 	"github.com/sluice-delivery/sluice/internal/build"
 )
 
 func main() {
+	if render.IsChild() {
+		os.Exit(render.Serve(os.Stdin, os.Stdout))
+	}
 	o, err := parse(os.Args[1:], os.Stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):

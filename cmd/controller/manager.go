@@ -97,7 +97,14 @@ func addLoops(ctx context.Context, mgr ctrl.Manager, o options) error {
 	if err != nil {
 		return fmt.Errorf("making the cache of workloads: %w", err)
 	}
-	return errors.Join(rollouts.Register(mgr, workloads, metrics.Registry), runs.Register(mgr, metrics.Registry))
+	if err := errors.Join(rollouts.Register(mgr, workloads, metrics.Registry), runs.Register(mgr, metrics.Registry)); err != nil || o.gitopsNamespace == "" {
+		return err
+	}
+	git, err := newGitops(mgr, o, events)
+	if err != nil {
+		return fmt.Errorf("preparing Git-sync: %w", err)
+	}
+	return mgr.Add(git)
 }
 
 func restConfig(o options) (*rest.Config, error) {

@@ -8,8 +8,11 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 )
 
 // mostRequests is a rate that no API server answers.
@@ -28,6 +31,9 @@ type options struct {
 	qps                     float64
 	burst                   int
 	concurrency             int
+	gitopsNamespace         string
+	gitopsPoll              time.Duration
+	gitSchemes              []string
 	logLevel                slog.Level
 	logFormat               string
 	version                 bool
@@ -49,6 +55,12 @@ func parse(args []string, out io.Writer) (options, error) {
 	f.Float64Var(&o.qps, "qps", -1, "`requests` per second to the API server; -1 for no limit")
 	f.IntVar(&o.burst, "burst", -1, "`requests` above --qps for a moment; -1 for twice --qps")
 	f.IntVar(&o.concurrency, "concurrency", 20, "`number` of objects of one kind that are worked on at the same time")
+	f.StringVar(&o.gitopsNamespace, "gitops-namespace", gitopsv1.DefaultControlNamespace, "`namespace` of Applications, projects and their Secrets; empty for no Git-sync")
+	f.DurationVar(&o.gitopsPoll, "gitops-poll", 2*time.Minute, "`time` between two questions to a Git repository, which is asked up to half as much later")
+	f.Func("git-scheme", "`scheme` of repository URLs that is allowed besides https and ssh, such as http; may be repeated", func(s string) error {
+		o.gitSchemes = append(o.gitSchemes, s)
+		return nil
+	})
 	f.Func("log-level", "least `level` that is logged: debug, info, warn or error (default info)", func(s string) error {
 		return o.logLevel.UnmarshalText([]byte(s))
 	})
@@ -88,6 +100,17 @@ func (o *options) check() error {
 	}
 	if o.burst < 1 && o.burst != -1 {
 		problems = append(problems, fmt.Errorf("--burst %d: must be at least 1, or -1 for twice --qps", o.burst))
+	}
+	if found := validation.IsDNS1123Label(o.gitopsNamespace); o.gitopsNamespace != "" && len(found) > 0 {
+		problems = append(problems, fmt.Errorf("--gitops-namespace %q: %s", o.gitopsNamespace, found[0]))
+	}
+	if o.gitopsPoll < time.Second {
+		problems = append(problems, fmt.Errorf("--gitops-poll %s: must be at least 1s", o.gitopsPoll))
+	}
+	for _, scheme := range o.gitSchemes {
+		if scheme != "http" && scheme != "git" {
+			problems = append(problems, fmt.Errorf("--git-scheme %q: choose http or git", scheme))
+		}
 	}
 	if found := validation.IsValidLabelValue(o.instanceID); len(found) > 0 {
 		problems = append(problems, fmt.Errorf("--instance-id %q: %s", o.instanceID, found[0]))

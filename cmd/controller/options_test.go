@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -15,7 +16,7 @@ import (
 func defaults() options {
 	return options{
 		leaderElect: true, metricsAddress: ":8090", healthAddress: ":8080", pprofAddress: "0", qps: -1, burst: -1, concurrency: 20,
-		logLevel: slog.LevelInfo, logFormat: "json",
+		gitopsNamespace: "argocd", gitopsPoll: 2 * time.Minute, logLevel: slog.LevelInfo, logFormat: "json",
 	}
 }
 
@@ -37,6 +38,9 @@ func TestEveryOptionIsRead(t *testing.T) {
 		"namespaces repeated":  {args: []string{"--namespace=a", "--namespace=b,a"}, change: func(o *options) { o.namespaces = []string{"a", "b"} }},
 		"limits":               {args: []string{"--qps=2.5", "--burst=7"}, change: func(o *options) { o.qps, o.burst = 2.5, 7 }},
 		"concurrency":          {args: []string{"--concurrency=3"}, change: func(o *options) { o.concurrency = 3 }},
+		"no Git-sync":          {args: []string{"--gitops-namespace="}, change: func(o *options) { o.gitopsNamespace = "" }},
+		"Git-sync":             {args: []string{"--gitops-namespace=git", "--gitops-poll=10s"}, change: func(o *options) { o.gitopsNamespace, o.gitopsPoll = "git", 10*time.Second }},
+		"schemes":              {args: []string{"--git-scheme=http", "--git-scheme=git"}, change: func(o *options) { o.gitSchemes = []string{"http", "git"} }},
 		"log":                  {args: []string{"--log-level=debug", "--log-format=text"}, change: func(o *options) { o.logLevel, o.logFormat = slog.LevelDebug, "text" }},
 		"version":              {args: []string{"--version"}, change: func(o *options) { o.version = true }},
 	} {
@@ -62,6 +66,9 @@ func TestAnOptionThatCannotWorkIsRefusedByName(t *testing.T) {
 		"--qps=-2":                   "--qps -2",
 		"--qps=NaN":                  "--qps NaN",
 		"--burst=0":                  "--burst 0",
+		"--gitops-namespace=A_b":     "--gitops-namespace",
+		"--gitops-poll=1ms":          "--gitops-poll",
+		"--git-scheme=file":          "--git-scheme",
 		"--log-format=xml":           "--log-format",
 		"--log-level=loud":           "log-level",
 		"--namespace=A_b":            "A_b",
@@ -87,7 +94,7 @@ func TestHelpNamesEveryOption(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"kubeconfig", "leader-elect", "leader-election-namespace", "metrics-bind-address", "health-probe-bind-address",
-		"pprof-bind-address", "instance-id", "namespace", "qps", "burst", "concurrency", "log-level", "log-format", "version"} {
+		"pprof-bind-address", "instance-id", "namespace", "qps", "burst", "concurrency", "gitops-namespace", "gitops-poll", "git-scheme", "log-level", "log-format", "version"} {
 		if !strings.Contains(text.String(), "-"+name+" ") && !strings.Contains(text.String(), "-"+name+"\n") {
 			t.Errorf("help says nothing of %s", name)
 		}

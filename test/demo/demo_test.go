@@ -44,7 +44,7 @@ func TestALineWithoutColoursHasNoneAndEndsWithItsText(t *testing.T) {
 }
 
 func TestTheRolloutIsValidAndNamesTheFirstImage(t *testing.T) {
-	manifest, err := manifests.ReadFile("manifests/rollout.yaml")
+	manifest, err := manifests.ReadFile("manifests/shop/rollout.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

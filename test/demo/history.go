@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 	"github.com/sluice-delivery/sluice/test/stage"
 )
@@ -32,6 +33,8 @@ type history struct {
 	verdicts []verdict
 	measured map[types.UID]int
 	told     map[types.UID]int32 // count of each event
+	states   []state
+	asked    []manifest
 }
 
 // entry is one line of what happened.
@@ -60,6 +63,9 @@ type verdict struct {
 func watch(ctx context.Context, s *stage.Stage) (*history, error) {
 	all, err := cache.New(s.Cluster.Config(), cache.Options{
 		Scheme: s.Client.Scheme(), DefaultNamespaces: map[string]cache.Config{namespace: {}},
+		ByObject: map[client.Object]cache.ByObject{
+			&gitopsv1.Application{}: {Namespaces: map[string]cache.Config{gitopsv1.DefaultControlNamespace: {}}},
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -68,7 +74,9 @@ func watch(ctx context.Context, s *stage.Stage) (*history, error) {
 	for kind, note := range map[client.Object]func(any){
 		&gatewayv1.HTTPRoute{}:  func(o any) { h.route(o.(*gatewayv1.HTTPRoute)) },
 		&v1alpha1.AnalysisRun{}: func(o any) { h.run(o.(*v1alpha1.AnalysisRun)) },
+		&v1alpha1.Rollout{}:     func(o any) { h.rollout(o.(*v1alpha1.Rollout)) },
 		&corev1.Event{}:         func(o any) { h.event(o.(*corev1.Event)) },
+		&gitopsv1.Application{}: func(o any) { h.application(o.(*gitopsv1.Application)) },
 	} {
 		informer, err := all.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
 		if err != nil {

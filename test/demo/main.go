@@ -51,7 +51,8 @@ func run(ctx context.Context, unattended bool, out *os.File) (err error) {
 		fmt.Fprintln(out, "\nStopping everything.")
 		err = errors.Join(err, s.Down())
 	}()
-	if err := prepare(ctx, s); err != nil {
+	repository, err := prepare(ctx, s)
+	if err != nil {
 		return err
 	}
 	watching, stopWatching := context.WithCancel(ctx)
@@ -60,7 +61,7 @@ func run(ctx context.Context, unattended bool, out *os.File) (err error) {
 	if err != nil {
 		return err
 	}
-	return newPlay(s, h).perform(ctx, unattended, out)
+	return newPlay(s, h, repository).perform(ctx, unattended, out)
 }
 
 // perform plays and shows it, and stays up until ctx ends unless nobody attends.
@@ -98,7 +99,10 @@ func (p *play) tryOut() []string {
 		command("export KUBECONFIG="+p.stage.Kubeconfig, ""),
 		command("export PATH="+bin+":$PATH", ""),
 		command("kubectl-sluice get rollout shop -w", "the same as kubectl sluice get …"),
-		command("kubectl-sluice set image shop shop="+imageName+"v4", "a good release; v5-bad is a bad one"),
+		command("cd "+p.repository.Dir, "the repository; shop/rollout.yaml names the image"),
+		command("sed -i s/:v4/:v5/ shop/rollout.yaml", "a good release; v5-bad is a bad one"),
+		command("git commit -am v5 && git push origin main", ""),
+		command("kubectl -n argocd annotate app shop argocd.argoproj.io/refresh=normal", "or wait two minutes"),
 		command("kubectl get rollouts,analysisruns,httproutes,pods", "kubectl is not part of the demo"),
 		command("curl -H 'Host: "+hostname+"' "+p.stage.World.Gateway.URL, "one request"),
 		command(p.stage.Prometheus.URL, "Prometheus"),

@@ -34,12 +34,12 @@ const (
 	settling = 9 * time.Second
 )
 
-// play is three releases, and what was seen of them.
+// play is four releases, and what was seen of them.
 type play struct {
 	*history
-	stage   *stage.Stage
-	deliver deliverer
-	claims  []claim
+	stage      *stage.Stage
+	repository *repository
+	claims     []claim
 
 	mu     sync.Mutex
 	scenes []scene
@@ -62,20 +62,20 @@ const (
 	failed
 )
 
-func newPlay(s *stage.Stage, h *history) *play {
-	return &play{history: h, stage: s, deliver: byApply(s), scenes: []scene{
+func newPlay(s *stage.Stage, h *history, r *repository) *play {
+	return &play{history: h, stage: s, repository: r, scenes: []scene{
 		{version: "v1", about: "serves"},
 		{version: "v2", about: "is good: 10 % of the requests, Prometheus is asked, then 50 %, then all"},
-		{version: "v3-bad", about: "fails half of its requests: 10 %, Prometheus is asked, and back"},
+		{version: "v3-bad", about: "fails half of its requests: 10 %, Prometheus is asked, and back; the commit is held"},
+		{version: "v4", about: "is good again, and goes out by itself"},
 	}}
 }
 
 // run plays all releases. An error is something that was waited for in vain; what was claimed and is not so stands in the claims.
 func (p *play) run(ctx context.Context) error {
-	for i, scene := range []func(context.Context, string) (string, error){p.first, p.promotion, p.abort} {
+	for i, scene := range []func(context.Context, string) (string, error){p.first, p.promotion, p.abort, p.mended} {
 		version := p.scenes[i].version
 		p.set(i, now, p.scenes[i].about)
-		p.tell("release", bold, "%s: rollout.yaml is applied with image %s", version, imageName+version)
 		about, err := scene(ctx, version)
 		if err != nil {
 			p.set(i, failed, err.Error())
@@ -102,7 +102,8 @@ func (p *play) set(i int, state sceneState, about string) {
 // first brings up the version that everything else is compared with.
 func (p *play) first(ctx context.Context, version string) (string, error) {
 	start := time.Now()
-	if err := p.deliver(ctx, imageName+version); err != nil {
+	commit, err := p.release(ctx, version)
+	if err != nil {
 		return "", err
 	}
 	if err := p.await(ctx, "the Rollout is healthy", p.healthy); err != nil {
@@ -113,10 +114,13 @@ func (p *play) first(ctx context.Context, version string) (string, error) {
 	if err := p.startLoad(ctx); err != nil {
 		return "", err
 	}
+	if err := p.inStep(ctx, version, commit); err != nil {
+		return "", err
+	}
 	served, err := p.observe(ctx, start, settling)
 	p.claim(version, "serves every request", served.Share(version) == 1, "%.1f %% of %d", 100*served.Share(version), served.Sent)
 	p.nothingLost(version, start)
-	return fmt.Sprintf("serves every request, %.1f s after it was applied", took.Seconds()), err
+	return fmt.Sprintf("serves every request, %.1f s after it was pushed", took.Seconds()), err
 }
 
 // startLoad sends requests from now on, for an hour at most.
@@ -133,7 +137,7 @@ func (p *play) startLoad(ctx context.Context) error {
 // promotion plays a good version to its end.
 func (p *play) promotion(ctx context.Context, version string) (string, error) {
 	start := time.Now()
-	share, err := p.firstStep(ctx, version, start)
+	commit, share, err := p.firstStep(ctx, version, start)
 	if err != nil {
 		return "", err
 	}
@@ -141,9 +145,13 @@ func (p *play) promotion(ctx context.Context, version string) (string, error) {
 		return "", err
 	}
 	took := time.Since(start)
+	if err := p.inStep(ctx, version, commit); err != nil {
+		return "", err
+	}
+	p.patient(version, commit)
 	p.judged(version, v1alpha1.AnalysisPhaseSuccessful, "goes on only after a positive verdict", start, func(canary int32) bool { return canary > 10 })
 	served, err := p.observe(ctx, time.Now(), settling)
-	p.claim(version, "is promoted and serves every request", served.Share(version) == 1, "%.1f %% of %d, %.1f s after it was applied",
+	p.claim(version, "is promoted and serves every request", served.Share(version) == 1, "%.1f %% of %d, %.1f s after it was pushed",
 		100*served.Share(version), served.Sent, took.Seconds())
 	p.nothingLost(version, start)
 	return fmt.Sprintf("had %.1f %%, was found good, and served all after %.1f s", 100*share, took.Seconds()), err
@@ -152,7 +160,7 @@ func (p *play) promotion(ctx context.Context, version string) (string, error) {
 // abort plays a bad version to its end.
 func (p *play) abort(ctx context.Context, version string) (string, error) {
 	start, before := time.Now(), "v2"
-	share, err := p.firstStep(ctx, version, start)
+	commit, share, err := p.firstStep(ctx, version, start)
 	if err != nil {
 		return "", err
 	}
@@ -168,14 +176,35 @@ func (p *play) abort(ctx context.Context, version string) (string, error) {
 	p.claim(version, "is taken back by itself", reaction > 0 && reaction < 20*time.Second, "%.2f s from the first bad answer to weight 0", reaction.Seconds())
 	served, err := p.observe(ctx, zero.at, after)
 	p.claim(version, "leaves every request to "+before+" at once", served.Share(before) == 1, "%.1f %% of %d", 100*served.Share(before), served.Sent)
+	if err != nil {
+		return "", err
+	}
+	err = p.held(ctx, version, commit, before)
 	p.nothingLost(version, start)
-	return fmt.Sprintf("had %.1f %%, was found bad, and %s had all again %.1f s after the first bad answer", 100*share, before, reaction.Seconds()), err
+	return fmt.Sprintf("had %.1f %%, was found bad, and %s had all again %.1f s after the first bad answer; commit %s is held",
+		100*share, before, reaction.Seconds(), short(commit)), err
 }
 
-// firstStep delivers a version, waits until it had its 10 % and what came of them, and returns its share of the real requests meanwhile.
-func (p *play) firstStep(ctx context.Context, version string, start time.Time) (share float64, err error) {
-	if err := p.deliver(ctx, imageName+version); err != nil {
-		return 0, err
+// mended plays a good version after a bad one.
+func (p *play) mended(ctx context.Context, version string) (string, error) {
+	start := time.Now()
+	commit, err := p.release(ctx, version)
+	if err != nil {
+		return "", err
+	}
+	if err := p.await(ctx, version+" is promoted", p.healthy); err != nil {
+		return "", err
+	}
+	took := time.Since(start)
+	err = p.inStep(ctx, version, commit)
+	p.nothingLost(version, start)
+	return fmt.Sprintf("went out by itself, and serves all after %.1f s", took.Seconds()), err
+}
+
+// firstStep releases a version, waits until it had its 10 % and what came of them, and returns its share of the real requests meanwhile.
+func (p *play) firstStep(ctx context.Context, version string, start time.Time) (commit string, share float64, err error) {
+	if commit, err = p.release(ctx, version); err != nil {
+		return "", 0, err
 	}
 	var ten, next weight
 	err = p.await(ctx, "the route holds 10 % for "+version, func(*v1alpha1.Rollout) (found bool) {
@@ -183,19 +212,19 @@ func (p *play) firstStep(ctx context.Context, version string, start time.Time) (
 		return found
 	})
 	if err != nil {
-		return 0, err
+		return commit, 0, err
 	}
 	err = p.await(ctx, "a verdict on "+version+" moves the route on", func(*v1alpha1.Rollout) (found bool) {
 		next, found = p.weightAfter(ten.at, func(canary int32) bool { return canary != 10 })
 		return found
 	})
 	if err != nil {
-		return 0, err
+		return commit, 0, err
 	}
 	window := p.load.Between(ten.at.Add(margin), next.at)
 	share = window.Share(version)
 	p.claim(version, "gets 10 % of the real requests at the first step", share > 0.07 && share < 0.13, "%.1f %% of %d", 100*share, window.Sent)
-	return share, nil
+	return commit, share, nil
 }
 
 // healthy is true once the version that was delivered last serves alone.

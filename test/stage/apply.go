@@ -14,10 +14,11 @@ import (
 
 // Apply brings the cluster to what a manifest of one or more YAML documents says, as kubectl apply --server-side does, in the stage's namespace.
 func (s *Stage) Apply(ctx context.Context, manifest []byte) error {
-	return s.apply(ctx, s.options.Namespace, manifest)
+	return s.ApplyIn(ctx, s.options.Namespace, manifest)
 }
 
-func (s *Stage) apply(ctx context.Context, namespace string, manifest []byte) error {
+// ApplyIn is Apply in another namespace.
+func (s *Stage) ApplyIn(ctx context.Context, namespace string, manifest []byte) error {
 	documents := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifest), 4096)
 	for {
 		o := &unstructured.Unstructured{}

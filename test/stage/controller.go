@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/test/cluster"
 	"github.com/sluice-delivery/sluice/test/process"
 )
@@ -46,17 +47,17 @@ func (s *Stage) install(ctx context.Context) error {
 	if err := s.Cluster.InstallCRDs(filepath.Join(config, "crd"), routes); err != nil {
 		return err
 	}
-	for _, name := range []string{home, s.options.Namespace} {
+	for _, name := range []string{home, gitopsv1.DefaultControlNamespace, s.options.Namespace} {
 		if err := s.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
 			return fmt.Errorf("making namespace %s: %w", name, err)
 		}
 	}
-	for _, file := range []string{"service_account", "controller_role", "cluster_templates_role", "leader_election_role"} {
-		manifest, err := os.ReadFile(filepath.Join(config, "rbac", file+".yaml"))
+	for _, file := range []string{"rbac/service_account", "rbac/controller_role", "rbac/cluster_templates_role", "rbac/leader_election_role", "gitops/role"} {
+		manifest, err := os.ReadFile(filepath.Join(config, file+".yaml"))
 		if err != nil {
 			return err
 		}
-		if err := s.apply(ctx, home, manifest); err != nil {
+		if err := s.ApplyIn(ctx, home, manifest); err != nil {
 			return fmt.Errorf("installing %s.yaml: %w", file, err)
 		}
 	}
@@ -98,7 +99,7 @@ func (s *Stage) startController(ctx context.Context) error {
 	}
 	health := fmt.Sprintf("127.0.0.1:%d", ports[0])
 	command := exec.Command(filepath.Join(s.Dir, "bin", controllerName), "--kubeconfig="+kubeconfig,
-		"--leader-election-namespace="+home, "--health-probe-bind-address="+health, fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports[1]))
+		"--leader-election-namespace="+home, "--git-scheme=http", "--health-probe-bind-address="+health, fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports[1]))
 	command.Env = os.Environ()
 	if s.Prometheus != nil {
 		// Metrics that name no Prometheus use this one.

@@ -19,8 +19,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 	"github.com/sluice-delivery/sluice/test/cluster"
+	"github.com/sluice-delivery/sluice/test/forge"
 	"github.com/sluice-delivery/sluice/test/process"
 	"github.com/sluice-delivery/sluice/test/world"
 )
@@ -46,6 +48,8 @@ type Stage struct {
 	World           *world.World
 	// Prometheus is nil where none was asked for.
 	Prometheus *cluster.Prometheus
+	// Forge serves Git repositories.
+	Forge *forge.Forge
 	// Controller is the running sluice-controller.
 	Controller *process.Process
 	// Client is the administrator's, without a limit on requests.
@@ -70,6 +74,7 @@ func Up(ctx context.Context, options Options) (*Stage, error) {
 		{"starting etcd and the Kubernetes control plane", s.startCluster},
 		{"installing definitions and rights", s.install},
 		{"starting nodes and a gateway", s.startWorld},
+		{"starting a Git server", s.startForge},
 	}
 	if options.Scrape > 0 {
 		parts = append(parts, part{"starting Prometheus", s.startPrometheus})
@@ -150,7 +155,7 @@ func (s *Stage) startCluster(ctx context.Context) error {
 	}
 	s.down = append(s.down, s.Cluster.Stop)
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme, gatewayv1.Install} {
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme, gitopsv1.AddToScheme, gatewayv1.Install} {
 		if err := add(scheme); err != nil {
 			return err
 		}
@@ -171,6 +176,19 @@ func (s *Stage) startWorld(ctx context.Context) error {
 		cancel()
 		return s.World.Wait()
 	})
+	return nil
+}
+
+func (s *Stage) startForge(context.Context) error {
+	dir := filepath.Join(s.Dir, "git")
+	err := os.Mkdir(dir, 0o755)
+	if err != nil {
+		return err
+	}
+	if s.Forge, err = forge.Start(dir); err != nil {
+		return err
+	}
+	s.down = append(s.down, s.Forge.Stop)
 	return nil
 }
 
