@@ -156,7 +156,7 @@ func resources(t *testing.T, folder string) []string {
 }
 
 func TestEachKustomizationNamesFilesThatExist(t *testing.T) {
-	for _, folder := range []string{"crd", "rbac", "controller", "default", "namespaced"} {
+	for _, folder := range []string{"crd", "rbac", "controller", "gitops", "system", "default", "rollouts", "namespaced"} {
 		resources(t, folder)
 	}
 	crds, err := filepath.Glob("crd/argoproj.io_*.yaml")
@@ -170,21 +170,22 @@ func TestTheControllerRunsRestricted(t *testing.T) {
 	strictly(t, documents(t, "controller/deployment.yaml")[0].raw, &d)
 	pod, container := d.Spec.Template.Spec, d.Spec.Template.Spec.Containers[0]
 	for what, holds := range map[string]bool{
-		"two replicas":              *d.Spec.Replicas == 2,
-		"not as root":               *pod.SecurityContext.RunAsNonRoot,
-		"default seccomp profile":   pod.SecurityContext.SeccompProfile.Type == "RuntimeDefault",
-		"no privilege escalation":   !*container.SecurityContext.AllowPrivilegeEscalation,
-		"no capability":             slices.Contains(container.SecurityContext.Capabilities.Drop, "ALL"),
-		"read-only file system":     *container.SecurityContext.ReadOnlyRootFilesystem,
-		"leader election":           slices.Contains(container.Args, "--leader-elect"),
-		"a liveness probe":          container.LivenessProbe != nil,
-		"a readiness probe":         container.ReadinessProbe != nil,
-		"a request for memory":      !container.Resources.Requests.Memory().IsZero(),
-		"a limit of memory":         !container.Resources.Limits.Memory().IsZero(),
-		"its account":               pod.ServiceAccountName == "sluice-controller",
-		"labels that fit":           cmp.Equal(d.Spec.Selector.MatchLabels, d.Spec.Template.Labels),
-		"a place that differs":      len(pod.TopologySpreadConstraints) == 1,
-		"a metrics port of its own": container.Ports[0].ContainerPort == 8090,
+		"two replicas":               *d.Spec.Replicas == 2,
+		"not as root":                *pod.SecurityContext.RunAsNonRoot,
+		"default seccomp profile":    pod.SecurityContext.SeccompProfile.Type == "RuntimeDefault",
+		"no privilege escalation":    !*container.SecurityContext.AllowPrivilegeEscalation,
+		"no capability":              slices.Contains(container.SecurityContext.Capabilities.Drop, "ALL"),
+		"read-only file system":      *container.SecurityContext.ReadOnlyRootFilesystem,
+		"leader election":            slices.Contains(container.Args, "--leader-elect"),
+		"a liveness probe":           container.LivenessProbe != nil,
+		"a readiness probe":          container.ReadinessProbe != nil,
+		"a request for memory":       !container.Resources.Requests.Memory().IsZero(),
+		"a limit of memory":          !container.Resources.Limits.Memory().IsZero(),
+		"its account":                pod.ServiceAccountName == "sluice-controller",
+		"labels that fit":            cmp.Equal(d.Spec.Selector.MatchLabels, d.Spec.Template.Labels),
+		"a folder that it may write": pod.Volumes[0].EmptyDir != nil && container.VolumeMounts[0].MountPath == "/tmp",
+		"a place that differs":       len(pod.TopologySpreadConstraints) == 1,
+		"a metrics port of its own":  container.Ports[0].ContainerPort == 8090,
 	} {
 		if !holds {
 			t.Errorf("the Deployment lacks: %s", what)
