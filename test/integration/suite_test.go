@@ -39,8 +39,11 @@ var suite struct {
 type running struct{ *process.Process }
 
 // output is all that a controller has said.
-func (r running) output() string {
-	data, err := os.ReadFile(filepath.Join(suite.dir, r.Name()+".log"))
+func (r running) output() string { return outputOf(r.Name()) }
+
+// outputOf is all that the controller of a name has said.
+func outputOf(name string) string {
+	data, err := os.ReadFile(filepath.Join(suite.dir, name+".log"))
 	if err != nil {
 		return err.Error()
 	}

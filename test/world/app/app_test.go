@@ -37,6 +37,8 @@ func TestDescribe(t *testing.T) {
 		},
 		{name: "a rate above one is refused", image: "shop:v1", env: []corev1.EnvVar{{Name: "ERROR_RATE", Value: "2"}}, refused: "ERROR_RATE"},
 		{name: "a rate that is no number is refused", image: "shop:v1", env: []corev1.EnvVar{{Name: "ERROR_RATE", Value: "NaN"}}, refused: "ERROR_RATE"},
+		{name: "a capacity is a number of requests per second", image: "shop:v1", env: []corev1.EnvVar{{Name: "CAPACITY", Value: "12.5"}}, want: Config{Version: "v1", Capacity: 12.5}},
+		{name: "a capacity of nothing is refused", image: "shop:v1", env: []corev1.EnvVar{{Name: "CAPACITY", Value: "0"}}, refused: "CAPACITY"},
 		{name: "a latency without a unit is refused", image: "shop:v1", env: []corev1.EnvVar{{Name: "LATENCY", Value: "5"}}, refused: "LATENCY"},
 	}
 	for _, c := range cases {
@@ -113,6 +115,18 @@ func TestABadVersionFailsAtItsRateAndItsMetricsSaySo(t *testing.T) {
 	}
 	if got := s.Requests(); got != 40 {
 		t.Errorf("counted %d requests, want 40 without the scrape", got)
+	}
+	if err := s.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnInstanceThatIsAskedForMoreThanItCanTurnsRequestsAway(t *testing.T) {
+	s, url := start(t, Config{Capacity: 0.1})
+	first, _ := get(t, url)
+	second, _ := get(t, url)
+	if first.StatusCode != 200 || second.StatusCode != 503 {
+		t.Errorf("one turn in ten seconds: answered with %d and then %d, want 200 and 503", first.StatusCode, second.StatusCode)
 	}
 	if err := s.Stop(t.Context()); err != nil {
 		t.Error(err)

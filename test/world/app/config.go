@@ -13,16 +13,20 @@ import (
 // badRate is the share of failures of an image whose tag says "bad".
 const badRate = 0.5
 
+// mostCapacity is beyond what one process on one machine answers.
+const mostCapacity = 1_000_000
+
 // hashLabel is the label by which a rollout tells its revisions apart.
 const hashLabel = "rollouts-pod-template-hash"
 
-// Config says how one instance behaves. ErrorRate is a share from 0 to 1.
+// Config says how one instance behaves. ErrorRate is a share from 0 to 1, Capacity a number of requests per second, 0 for no bound.
 type Config struct {
 	Pod       string
 	Version   string
 	Hash      string
 	ErrorRate float64
 	Latency   time.Duration
+	Capacity  float64
 }
 
 // Describe reads the behaviour of one container from its pod; an environment value that cannot be read is an error.
@@ -50,6 +54,11 @@ func (c *Config) set(name, value string) error {
 		}
 	case "LATENCY":
 		c.Latency, err = time.ParseDuration(value)
+	case "CAPACITY":
+		c.Capacity, err = strconv.ParseFloat(value, 64)
+		if err == nil && !(c.Capacity > 0 && c.Capacity <= mostCapacity) {
+			err = fmt.Errorf("%q is not above 0 and at most %d", value, mostCapacity)
+		}
 	}
 	return err
 }

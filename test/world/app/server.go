@@ -28,6 +28,7 @@ type Server struct {
 	stopping atomic.Bool
 	requests atomic.Int64
 	late     atomic.Int64
+	turns    *turns
 	total    *prometheus.CounterVec
 	took     prometheus.Histogram
 }
@@ -42,7 +43,7 @@ func Start(addr string, config Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("describing pod %s: %w", config.Pod, err), listener.Close())
 	}
-	s := &Server{config: config, body: append(body, '\n'), ended: make(chan struct{})}
+	s := &Server{config: config, body: append(body, '\n'), ended: make(chan struct{}), turns: newTurns(config.Capacity)}
 	s.server = httpserver.New(s.routes())
 	go func() {
 		defer close(s.ended)
@@ -83,16 +84,19 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if s.stopping.Load() {
 		s.late.Add(1)
 	}
-	if s.config.Latency > 0 {
-		select {
-		case <-time.After(s.config.Latency):
-		case <-r.Context().Done():
-			return
-		}
-	}
 	status := http.StatusOK
 	if failsAt(s.requests.Add(1), s.config.ErrorRate) {
 		status = http.StatusInternalServerError
+	}
+	wait, served := s.turns.take(start)
+	if !served {
+		status = http.StatusServiceUnavailable
+	} else if wait += s.config.Latency; wait > 0 {
+		select {
+		case <-time.After(wait):
+		case <-r.Context().Done():
+			return
+		}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Version", s.config.Version)

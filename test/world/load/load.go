@@ -68,6 +68,7 @@ type Driver struct {
 
 	mu      sync.Mutex
 	records []Record
+	rate    float64
 }
 
 // Start refuses an address that is not on this machine. The driver runs until ctx ends, Stop is called, or a bound of
@@ -78,7 +79,7 @@ func Start(ctx context.Context, options Options) (*Driver, error) {
 	}
 	dialer := &net.Dialer{Timeout: options.Timeout, ControlContext: onlyLoopback}
 	d := &Driver{
-		options: options, slots: make(chan struct{}, options.AtOnce), ended: make(chan struct{}),
+		rate: options.Rate, options: options, slots: make(chan struct{}, options.AtOnce), ended: make(chan struct{}),
 		client: &http.Client{
 			Timeout:       options.Timeout,
 			Transport:     &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: options.AtOnce, DisableCompression: true},
@@ -98,8 +99,8 @@ func (o *Options) complete() error {
 	if addr, err := netip.ParseAddr(at.Hostname()); at.Scheme != "http" || err != nil || !addr.IsLoopback() {
 		return fmt.Errorf("load goes to loopback addresses only, as in http://127.0.0.1:8080, not to %q", o.URL)
 	}
-	if !(o.Rate > 0 && o.Rate <= 1e5) {
-		return fmt.Errorf("a load needs a rate between 0 and 100000 requests a second, not %v", o.Rate)
+	if err := checkRate(o.Rate); err != nil {
+		return err
 	}
 	if o.AtOnce <= 0 {
 		o.AtOnce = 64
@@ -117,6 +118,13 @@ func (o *Options) complete() error {
 	return nil
 }
 
+func checkRate(rate float64) error {
+	if !(rate > 0 && rate <= 1e5) {
+		return fmt.Errorf("a load needs a rate between 0 and 100000 requests a second, not %v", rate)
+	}
+	return nil
+}
+
 // onlyLoopback is the last word on where a connection goes, whatever a name may have resolved to.
 func onlyLoopback(_ context.Context, _, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
@@ -130,10 +138,9 @@ func (d *Driver) run(ctx context.Context) {
 	defer close(d.ended)
 	defer d.cancel()
 	var open sync.WaitGroup
-	begin, timer := time.Now(), time.NewTimer(0)
+	due, timer := time.Now(), time.NewTimer(0)
 	defer timer.Stop()
-	for i := range d.options.Requests {
-		due := begin.Add(time.Duration(float64(i) / d.options.Rate * float64(time.Second)))
+	for range d.options.Requests {
 		timer.Reset(time.Until(due))
 		select {
 		case <-timer.C:
@@ -151,10 +158,28 @@ func (d *Driver) run(ctx context.Context) {
 		default:
 			d.keep(Record{At: time.Now(), Err: Unsent})
 		}
+		due = due.Add(d.interval())
 	}
 	// Requests that are under way are answered: to break them off would look like a loss.
 	open.Wait()
 	d.client.CloseIdleConnections()
+}
+
+func (d *Driver) interval() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return time.Duration(float64(time.Second) / d.rate)
+}
+
+// SetRate changes the number of requests that are due each second, from the request after next on.
+func (d *Driver) SetRate(rate float64) error {
+	if err := checkRate(rate); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.rate = rate
+	return nil
 }
 
 func (d *Driver) send() Record {

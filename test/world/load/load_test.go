@@ -87,6 +87,24 @@ func TestTheRateIsConstantAndTheDriverEndsByItself(t *testing.T) {
 	}
 }
 
+func TestTheRateFollowsWhatItIsSetTo(t *testing.T) {
+	d := drive(t, Options{URL: serve(t, func(http.ResponseWriter, *http.Request) {}), Rate: 1000, Requests: 20})
+	if err := d.SetRate(0); err == nil {
+		t.Error("a rate of 0 was accepted")
+	}
+	if err := d.SetRate(100); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	d.Wait()
+	if took := time.Since(began); took < 150*time.Millisecond {
+		t.Errorf("20 requests at 100 a second took %s", took)
+	}
+	if after, none := len(d.After(5)), len(d.After(30)); after != 15 || none != 0 {
+		t.Errorf("of 20 there are %d after the first 5, and %d after the first 30", after, none)
+	}
+}
+
 func TestATimeLimitEndsTheDriver(t *testing.T) {
 	d := drive(t, Options{URL: serve(t, func(http.ResponseWriter, *http.Request) {}), Rate: 100, For: 50 * time.Millisecond})
 	d.Wait()

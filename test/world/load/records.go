@@ -46,6 +46,13 @@ func (d *Driver) Records() []Record {
 	return out
 }
 
+// After returns the records but for the first n, in the order of the ends of their requests: what has come in since there were n.
+func (d *Driver) After(n int) []Record {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.records[min(n, len(d.records)):])
+}
+
 // Between counts the answered requests that were sent from one moment on and before the other. A zero time is no bound.
 func (d *Driver) Between(from, to time.Time) Summary {
 	s := Summary{Versions: map[string]int{}, Failures: map[string]int{}, Errs: map[string]int{}}
