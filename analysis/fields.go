@@ -6,11 +6,14 @@ import (
 	"strconv"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 )
 
-// argumentsOf gives the values that a Rollout has for the arguments of its templates.
-func argumentsOf(r *v1alpha1.Rollout, args []v1alpha1.AnalysisRunArgument, at RunAt) ([]v1alpha1.Argument, error) {
+// Arguments gives the values that a Rollout has for the arguments of its templates. Of the place it reads the hashes alone.
+// The error tells of a field that the Rollout does not have.
+func Arguments(r *v1alpha1.Rollout, args []v1alpha1.AnalysisRunArgument, at RunAt) ([]v1alpha1.Argument, error) {
 	out := make([]v1alpha1.Argument, 0, len(args))
 	for _, a := range args {
 		value := a.Value
@@ -18,7 +21,7 @@ func argumentsOf(r *v1alpha1.Rollout, args []v1alpha1.AnalysisRunArgument, at Ru
 		case from == nil:
 		case from.FieldRef != nil:
 			var err error
-			if value, err = fieldOf(r, from.FieldRef.FieldPath); err != nil {
+			if value, err = fieldOf("rollout", r, from.FieldRef.FieldPath); err != nil {
 				return nil, fmt.Errorf("argument %s: %w", a.Name, err)
 			}
 		case from.PodTemplateHashValue == nil:
@@ -35,12 +38,12 @@ func argumentsOf(r *v1alpha1.Rollout, args []v1alpha1.AnalysisRunArgument, at Ru
 	return out, nil
 }
 
-// fixField replaces a reference to a field of the Rollout by its value.
-func fixField(r *v1alpha1.Rollout, a *v1alpha1.Argument) error {
+// fixField replaces a reference to a field of the owner of a run, which is of the given kind, by its value.
+func fixField(kind string, owner metav1.Object, a *v1alpha1.Argument) error {
 	if a.Value != nil || a.ValueFrom.FieldRef == nil {
 		return nil
 	}
-	value, err := fieldOf(r, a.ValueFrom.FieldRef.FieldPath)
+	value, err := fieldOf(kind, owner, a.ValueFrom.FieldRef.FieldPath)
 	if err != nil {
 		return fmt.Errorf("argument %s: %w", a.Name, err)
 	}
@@ -50,24 +53,24 @@ func fixField(r *v1alpha1.Rollout, a *v1alpha1.Argument) error {
 
 // fieldOf reads the text, number or boolean at a path such as metadata.labels['app'], spec.replicas or
 // spec.template.spec.containers[0].image.
-func fieldOf(r *v1alpha1.Rollout, path string) (string, error) {
+func fieldOf(kind string, o metav1.Object, path string) (string, error) {
 	parts, err := split(path)
 	if err != nil {
 		return "", fmt.Errorf("fieldPath %q: %w", path, err)
 	}
-	data, err := json.Marshal(r)
+	data, err := json.Marshal(o)
 	if err != nil {
-		return "", fmt.Errorf("fieldPath %q: writing the rollout as JSON: %w", path, err)
+		return "", fmt.Errorf("fieldPath %q: writing the %s as JSON: %w", path, kind, err)
 	}
 	decoder := json.NewDecoder(strings.NewReader(string(data)))
 	decoder.UseNumber()
 	var node any
 	if err := decoder.Decode(&node); err != nil {
-		return "", fmt.Errorf("fieldPath %q: reading the rollout as JSON: %w", path, err)
+		return "", fmt.Errorf("fieldPath %q: reading the %s as JSON: %w", path, kind, err)
 	}
 	for _, part := range parts {
 		if node = child(node, part); node == nil {
-			return "", fmt.Errorf("fieldPath %q: rollout %s has no %s there", path, r.Name, part)
+			return "", fmt.Errorf("fieldPath %q: %s %s has no %s there", path, kind, o.GetName(), part)
 		}
 	}
 	switch value := node.(type) {
@@ -76,7 +79,7 @@ func fieldOf(r *v1alpha1.Rollout, path string) (string, error) {
 	case json.Number, bool:
 		return fmt.Sprint(value), nil
 	}
-	return "", fmt.Errorf("fieldPath %q: rollout %s holds more than one value there; only text, numbers and booleans can be arguments", path, r.Name)
+	return "", fmt.Errorf("fieldPath %q: %s %s holds more than one value there; only text, numbers and booleans can be arguments", path, kind, o.GetName())
 }
 
 func child(node any, part string) any {

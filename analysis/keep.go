@@ -92,6 +92,12 @@ func Objection(run *v1alpha1.AnalysisRun, hash string, traffic time.Time) string
 	return ""
 }
 
+// GoodSoFar reports whether a run, ended or not, has found something good about every metric that judges.
+func GoodSoFar(run *v1alpha1.AnalysisRun) bool {
+	return len(run.Status.MetricResults) == len(run.Spec.Metrics) &&
+		!slices.ContainsFunc(run.Status.MetricResults, func(m v1alpha1.MetricResult) bool { return !m.DryRun && m.Successful == 0 })
+}
+
 func orPending(phase v1alpha1.AnalysisPhase) v1alpha1.AnalysisPhase {
 	if phase == "" {
 		return v1alpha1.AnalysisPhasePending

@@ -49,7 +49,7 @@ const maxSpec = 768 << 10
 // errors are those of Compose, a field of the Rollout that is not there, a metric without an end where the release waits for it, and
 // a run that is too large for one object.
 func ForRollout(r *v1alpha1.Rollout, a v1alpha1.RolloutAnalysis, lib Library, at RunAt) (*v1alpha1.AnalysisRun, error) {
-	args, err := argumentsOf(r, a.Args, at)
+	args, err := Arguments(r, a.Args, at)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func ForRollout(r *v1alpha1.Rollout, a v1alpha1.RolloutAnalysis, lib Library, at
 		return nil, err
 	}
 	for i := range spec.Args {
-		if err := fixField(r, &spec.Args[i]); err != nil {
+		if err := fixField("rollout", r, &spec.Args[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -66,9 +66,9 @@ func ForRollout(r *v1alpha1.Rollout, a v1alpha1.RolloutAnalysis, lib Library, at
 	if err != nil {
 		return nil, err
 	}
-	for _, m := range q.metrics {
-		if at.Type != TypeBackground && effectiveCount(m) == 0 {
-			return nil, fmt.Errorf("metric %s has an interval and no count, so it never ends, and the release waits for it: give it a count", m.Name)
+	if at.Type != TypeBackground {
+		if err := ends(q); err != nil {
+			return nil, err
 		}
 	}
 	if err := fits(spec); err != nil {
@@ -83,6 +83,16 @@ func ForRollout(r *v1alpha1.Rollout, a v1alpha1.RolloutAnalysis, lib Library, at
 	run.Annotations[v1alpha1.AnnotationRevision] = strconv.FormatInt(at.Revision, 10)
 	run.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(r, v1alpha1.RolloutKind)}
 	return run, nil
+}
+
+// ends refuses metrics that go on for ever, where somebody waits for their end.
+func ends(q questions) error {
+	for _, m := range q.metrics {
+		if effectiveCount(m) == 0 {
+			return fmt.Errorf("metric %s has an interval and no count, so it never ends, and the release waits for it: give it a count", m.Name)
+		}
+	}
+	return nil
 }
 
 func fits(spec v1alpha1.AnalysisRunSpec) error {
