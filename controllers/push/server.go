@@ -31,9 +31,9 @@ const (
 	connections = 200
 	readTime    = 10 * time.Second
 	largestHead = 16 << 10
-	// perSecond and burst bound the deliveries that are acted on, backlog those that wait.
-	perSecond = 20
-	burst     = 100
+	// perSecond and burst bound how often deliveries are acted on, all together that came meanwhile; backlog bounds those that wait.
+	perSecond = 2
+	burst     = 5
 	backlog   = 500
 	shutdown  = 5 * time.Second
 )
@@ -42,7 +42,8 @@ const (
 type Server struct {
 	// Address is where to listen, such as :8070.
 	Address string
-	// Reader reads Applications and ApplicationSets, from a cache.
+	// Reader reads Applications and ApplicationSets. It is asked once for all deliveries that wait, so it may be the API server itself, which a replica
+	// that does not lead has no cache of.
 	Reader client.Reader
 	// Writer writes their annotations. It needs no lease: whoever may write them may ask for a look.
 	Writer client.Writer
@@ -165,7 +166,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	http.Error(w, err.Error(), status)
 }
 
-// act works on events one after the other, no faster than the API server should be asked.
+// act works on what waits, no faster than the API server should be asked.
 func (s *Server) act(ctx context.Context) {
 	pace := rate.NewLimiter(perSecond, burst)
 	for {
@@ -176,9 +177,21 @@ func (s *Server) act(ctx context.Context) {
 			if pace.Wait(ctx) != nil {
 				return
 			}
-			if err := s.spread(ctx, e); err != nil {
-				logf.FromContext(ctx).Error(err, "a webhook was not acted on in full; what it missed is found by polling", "provider", e.Provider)
+			if err := s.spread(ctx, append([]webhook.Event{e}, s.waiting()...)); err != nil {
+				logf.FromContext(ctx).Error(err, "webhooks were not acted on in full; what they missed is found by polling")
 			}
+		}
+	}
+}
+
+// waiting takes everything that waits.
+func (s *Server) waiting() (all []webhook.Event) {
+	for {
+		select {
+		case e := <-s.events:
+			all = append(all, e)
+		default:
+			return all
 		}
 	}
 }

@@ -121,15 +121,8 @@ func (w *world) send(r *http.Request) (int, string) {
 // work does what deliveries that were taken ask for.
 func (w *world) work() {
 	w.t.Helper()
-	for {
-		select {
-		case e := <-w.events:
-			if err := w.spread(w.t.Context(), e); err != nil {
-				w.t.Fatal(err)
-			}
-		default:
-			return
-		}
+	if err := w.spread(w.t.Context(), w.waiting()); err != nil {
+		w.t.Fatal(err)
 	}
 }
 

@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
@@ -20,36 +23,64 @@ import (
 // writers is how many objects are written at the same time.
 const writers = 16
 
-// spread asks everything that an event concerns for a look.
-func (s *Server) spread(ctx context.Context, e webhook.Event) error {
-	if len(e.Pushes)+len(e.Artifacts) == 0 && e.Requests == nil {
+// page is how many objects are read at a time.
+const page = 500
+
+// spread asks everything that some of the events concern for a look.
+func (s *Server) spread(ctx context.Context, events []webhook.Event) error {
+	events = slices.DeleteFunc(events, func(e webhook.Event) bool { return len(e.Pushes)+len(e.Artifacts) == 0 && e.Requests == nil })
+	if len(events) == 0 {
 		return nil
 	}
-	var apps gitopsv1.ApplicationList
-	if err := s.Reader.List(ctx, &apps, client.UnsafeDisableDeepCopy); err != nil {
+	var asks []ask
+	err := s.each(ctx, &gitopsv1.ApplicationList{}, func(list client.ObjectList) {
+		apps, _ := list.(*gitopsv1.ApplicationList)
+		for i := range apps.Items {
+			app := &apps.Items[i]
+			concerned := slices.ContainsFunc(events, func(e webhook.Event) bool { return e.ConcernsApplication(app) })
+			if concerned && app.Annotations[gitopsv1.AnnotationSkipReconcile] != "true" {
+				asks = append(asks, askFor(&gitopsv1.Application{ObjectMeta: nameOf(app)}, app, gitopsv1.AnnotationRefresh, gitopsv1.RefreshNormal))
+			}
+		}
+	})
+	if err != nil {
 		return fmt.Errorf("listing Applications: %w", err)
 	}
-	var sets gitopsv1.ApplicationSetList
-	if err := s.Reader.List(ctx, &sets, client.UnsafeDisableDeepCopy); err != nil {
+	concerned := len(asks)
+	err = s.each(ctx, &gitopsv1.ApplicationSetList{}, func(list client.ObjectList) {
+		sets, _ := list.(*gitopsv1.ApplicationSetList)
+		for i := range sets.Items {
+			set := &sets.Items[i]
+			if slices.ContainsFunc(events, func(e webhook.Event) bool { return e.ConcernsSet(set) }) {
+				asks = append(asks, askFor(&gitopsv1.ApplicationSet{ObjectMeta: nameOf(set)}, set, gitopsv1.AnnotationApplicationSetRefresh, "true"))
+			}
+		}
+	})
+	if err != nil && !meta.IsNoMatchError(err) {
 		return fmt.Errorf("listing ApplicationSets: %w", err)
 	}
-	var asks []ask
-	concerned := 0
-	for i := range apps.Items {
-		app := &apps.Items[i]
-		if app.Annotations[gitopsv1.AnnotationSkipReconcile] != "true" && e.ConcernsApplication(app) {
-			concerned++
-			asks = append(asks, askFor(app, gitopsv1.AnnotationRefresh, gitopsv1.RefreshNormal))
-		}
-	}
-	for i := range sets.Items {
-		if set := &sets.Items[i]; e.ConcernsSet(set) {
-			asks = append(asks, askFor(set, gitopsv1.AnnotationApplicationSetRefresh, "true"))
-		}
-	}
-	err := s.write(ctx, asks)
-	logf.FromContext(ctx).Info("webhook", "provider", e.Provider, "concerns", subjects(e), "applications", concerned, "applicationSets", len(asks)-concerned)
+	err = s.write(ctx, asks)
+	logf.FromContext(ctx).Info("pushed: "+strings.Join(subjects(events), ", "), "applications", concerned, "applicationSets", len(asks)-concerned)
 	return err
+}
+
+// each shows all objects of a kind, a page at a time.
+func (s *Server) each(ctx context.Context, list client.ObjectList, show func(client.ObjectList)) error {
+	empty := list
+	for next := ""; ; {
+		list, _ = empty.DeepCopyObject().(client.ObjectList) // what one page leaves out must not be left over from the one before
+		if err := s.Reader.List(ctx, list, client.Limit(page), client.Continue(next)); err != nil {
+			return err
+		}
+		show(list)
+		if next = list.GetContinue(); next == "" {
+			return nil
+		}
+	}
+}
+
+func nameOf(o client.Object) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: o.GetNamespace(), Name: o.GetName()}
 }
 
 // ask is one annotation to be set on one object.
@@ -60,16 +91,13 @@ type ask struct {
 	again bool
 }
 
-func askFor(o client.Object, key, value string) ask {
-	before, set := o.GetAnnotations()[key]
+// askFor asks for a look at what was read, by writing to an object that is only its name.
+func askFor(name, read client.Object, key, value string) ask {
+	before, set := read.GetAnnotations()[key]
 	if before == gitopsv1.RefreshHard {
 		value = before
 	}
-	empty, ok := o.DeepCopyObject().(client.Object)
-	if !ok {
-		empty = o
-	}
-	return ask{empty, key, value, set}
+	return ask{name, key, value, set}
 }
 
 func (s *Server) write(ctx context.Context, asks []ask) error {
@@ -108,18 +136,18 @@ func (s *Server) set(ctx context.Context, a ask) error {
 	return nil
 }
 
-// subjects names what an event is about, for the log.
-func subjects(e webhook.Event) (all []string) {
-	for _, p := range e.Pushes {
-		if len(p.RepoURLs) > 0 {
+// subjects names what events are about, for the log.
+func subjects(events []webhook.Event) (all []string) {
+	for _, e := range events {
+		for _, p := range e.Pushes {
 			all = append(all, p.RepoURLs[0]+" "+p.Ref)
 		}
-	}
-	for _, a := range e.Artifacts {
-		all = append(all, a.Registry+"/"+a.Repository+":"+a.Tag)
-	}
-	if e.Requests != nil {
-		all = append(all, "requests of "+e.Requests.URL)
+		for _, a := range e.Artifacts {
+			all = append(all, a.Registry+"/"+a.Repository+":"+a.Tag)
+		}
+		if e.Requests != nil {
+			all = append(all, "requests of "+e.Requests.URL)
+		}
 	}
 	return all
 }
