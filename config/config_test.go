@@ -109,6 +109,20 @@ func TestTheControllerMayDoWhatItDoesAndNoMore(t *testing.T) {
 	}
 }
 
+func TestNotificationsMayReadTheirTwoObjectsAndNoOther(t *testing.T) {
+	for file, want := range map[string]rbacv1.PolicyRule{
+		"rbac/notification_role.yaml":            {Resources: []string{"configmaps"}, ResourceNames: []string{"argo-rollouts-notification-configmap"}},
+		"rbac/optional_notification_secret.yaml": {Resources: []string{"secrets"}, ResourceNames: []string{"argo-rollouts-notification-secret"}},
+	} {
+		want.APIGroups, want.Verbs = []string{""}, []string{"get"}
+		var role rbacv1.Role
+		strictly(t, documents(t, file)[0].raw, &role)
+		if diff := cmp.Diff([]rbacv1.PolicyRule{want}, role.Rules); diff != "" || role.Kind != "Role" {
+			t.Errorf("%s is a %s: %s", file, role.Kind, diff)
+		}
+	}
+}
+
 func TestNoInstalledRoleTouchesSecretsOrTakesEverything(t *testing.T) {
 	for _, file := range resources(t, "rbac") {
 		for _, d := range documents(t, file) {

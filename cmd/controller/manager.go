@@ -21,9 +21,11 @@ import (
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 	"github.com/sluice-delivery/sluice/controllers/analysisrun"
+	"github.com/sluice-delivery/sluice/controllers/notification"
 	"github.com/sluice-delivery/sluice/controllers/rollout"
 	"github.com/sluice-delivery/sluice/internal/build"
 	"github.com/sluice-delivery/sluice/internal/kube"
+	"github.com/sluice-delivery/sluice/notify/service"
 	"github.com/sluice-delivery/sluice/trafficrouting"
 	"github.com/sluice-delivery/sluice/trafficrouting/gatewayapi"
 )
@@ -83,8 +85,14 @@ func addLoops(ctx context.Context, mgr ctrl.Manager, o options) error {
 	}
 	events := kube.NewBroadcaster(ctx, core)
 	c := kube.NewRecent(mgr.GetClient())
+	outbox := &notification.Outbox{
+		Client: c, Live: mgr.GetAPIReader(), Namespace: ownNamespace(o), Senders: service.New, Events: kube.NewRecorder(events, mgr.GetScheme()),
+	}
+	if err := outbox.Register(mgr, metrics.Registry); err != nil {
+		return fmt.Errorf("preparing notifications: %w", err)
+	}
 	rollouts := &rollout.Controller{
-		Client: c, Live: mgr.GetAPIReader(), Concurrency: o.concurrency,
+		Client: c, Live: mgr.GetAPIReader(), Concurrency: o.concurrency, Outbox: outbox,
 		Router: trafficrouting.Routers{gatewayapi.Router{Client: c}},
 		Routes: rollout.RouteKinds{Of: gatewayapi.RoutesOf, KeysOf: gatewayapi.KeysOf, Served: gatewayapi.Watches},
 		Events: kube.NewRecorder(events, mgr.GetScheme()),

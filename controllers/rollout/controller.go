@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -34,6 +35,8 @@ type Controller struct {
 	Routes RouteKinds
 	// Events takes what people are told.
 	Events record.EventRecorder
+	// Outbox takes the same for notifications; nil for none.
+	Outbox Outbox
 	// Concurrency is how many Rollouts are worked on at the same time.
 	Concurrency int
 
@@ -44,6 +47,16 @@ type Controller struct {
 	passes    *kube.Passes
 	// told counts the events; nil counts nothing.
 	told *prometheus.CounterVec
+}
+
+// Outbox sends notifications, but not before its methods return: they only take note, and nobody changes their Rollout afterwards.
+type Outbox interface {
+	// Seen takes each Rollout as a pass begins.
+	Seen(r *v1alpha1.Rollout)
+	// Told takes what was told, with the Rollout as it was then.
+	Told(r *v1alpha1.Rollout, eventType, reason string)
+	// Forget takes the name of a Rollout that is gone.
+	Forget(key types.NamespacedName)
 }
 
 // Reconcile makes one pass over a Rollout: observe, decide, apply, settle.
@@ -62,6 +75,9 @@ func (c *Controller) pass(ctx context.Context, request ctrl.Request) (ctrl.Resul
 		if c.told != nil {
 			c.told.DeletePartialMatch(prometheus.Labels{"namespace": request.Namespace, "name": request.Name})
 		}
+		if c.Outbox != nil {
+			c.Outbox.Forget(request.NamespacedName)
+		}
 		return ctrl.Result{}, nil
 	}
 	if err != nil {
@@ -72,6 +88,9 @@ func (c *Controller) pass(ctx context.Context, request ctrl.Request) (ctrl.Resul
 	}
 	ctx = logf.IntoContext(ctx, logf.FromContext(ctx).WithValues(
 		"generation", s.Rollout.Generation, "revision", s.Rollout.Annotations[v1alpha1.AnnotationRevision]))
+	if c.Outbox != nil {
+		c.Outbox.Seen(s.Rollout)
+	}
 	c.tellTrouble(ctx, s)
 	plan := strategy.Decide(s.Observation)
 	problem := c.apply(ctx, s, &plan)
@@ -95,7 +114,7 @@ func (c *Controller) settle(ctx context.Context, s *seen, plan strategy.Plan, pr
 	if written {
 		s.memory.wrote(counting, s.Now)
 		for _, note := range plan.Notes {
-			c.tellNote(ctx, s.Rollout, note)
+			c.tellNote(ctx, settled, note)
 		}
 	}
 	if err != nil {
@@ -127,5 +146,8 @@ func (c *Controller) tell(ctx context.Context, r *v1alpha1.Rollout, eventType, r
 	kube.Tell(ctx, c.Events, r, eventType, reason, message)
 	if c.told != nil {
 		c.told.WithLabelValues(r.Namespace, r.Name, eventType, reason).Inc()
+	}
+	if c.Outbox != nil {
+		c.Outbox.Told(r, eventType, reason)
 	}
 }

@@ -19,7 +19,7 @@ const (
 var below = []string{api, rules, gitopsv1, gitRules, "analysis", "analysis/prometheus", "analysis/web", "analysis/job",
 	"analysis/cloudwatch", "analysis/datadog", "analysis/graphite", "analysis/influxdb", "analysis/kayenta", "analysis/newrelic", "analysis/skywalking",
 	"analysis/wavefront", "analysis/credential", "analysis/sigv4", "console/view", "console/verb",
-	"console/dashboard", "controllers/rollout", "controllers/analysisrun", "controllers/experiment", "controllers/application", "controllers/applicationset", "controllers/push",
+	"console/dashboard", "controllers/rollout", "controllers/notification", "notify/service", "controllers/analysisrun", "controllers/experiment", "controllers/application", "controllers/applicationset", "controllers/push",
 	"gitsync", "gitsync/generate", "gitsync/source", "gitsync/render", "gitsync/cluster", "internal/build", "internal/kube", "strategy", "strategy/simulate", "trafficrouting", "trafficrouting/gatewayapi"}
 
 var rooms = map[string]room{
@@ -51,6 +51,8 @@ var rooms = map[string]room{
 	"strategy/experiment":        {pure: true, may: []string{api, "analysis", "strategy"}},
 	"strategy/simulate":          {pure: true, may: []string{api, rules, "analysis", "strategy", "trafficrouting"}},
 	"strategy/invariant":         {pure: true, may: []string{api, "analysis", "strategy", "trafficrouting"}},
+	"notify":                     {pure: true, may: []string{api, "analysis", "gitsync/generate/sandbox"}},
+	"notify/service":             {may: []string{api, "analysis/outbound", "notify"}},
 	"gitsync":                    {pure: true, may: []string{gitopsv1}},
 	"gitsync/health":             {pure: true, may: []string{api, gitopsv1, "gitsync"}},
 	"gitsync/generate":           {pure: true, may: []string{gitopsv1, "gitsync", "gitsync/generate/sandbox"}},
@@ -62,6 +64,7 @@ var rooms = map[string]room{
 	"internal/kube":              {may: []string{api, gitopsv1}},
 	"controllers/rollout":        {may: []string{api, rules, "analysis", "internal/kube", "strategy", "trafficrouting"}},
 	"controllers/analysisrun":    {may: []string{api, rules, "analysis", "internal/kube"}},
+	"controllers/notification":   {may: []string{api, "analysis/outbound", "internal/kube", "notify"}},
 	"controllers/experiment":     {may: []string{api, rules, "analysis", "internal/kube", "strategy", "strategy/experiment"}},
 	"controllers/application":    {may: []string{gitopsv1, gitRules, "gitsync", "gitsync/source", "gitsync/render", "gitsync/cluster", "gitsync/health", "internal/kube"}},
 	"controllers/applicationset": {may: []string{gitopsv1, gitRules, "gitsync", "gitsync/generate", "internal/kube"}},

@@ -52,7 +52,7 @@ func (s *Stage) install(ctx context.Context) error {
 			return fmt.Errorf("making namespace %s: %w", name, err)
 		}
 	}
-	for _, file := range []string{"rbac/service_account", "rbac/controller_role", "rbac/cluster_templates_role", "rbac/leader_election_role", "gitops/role"} {
+	for _, file := range []string{"rbac/service_account", "rbac/controller_role", "rbac/cluster_templates_role", "rbac/leader_election_role", "rbac/notification_role", "gitops/role"} {
 		manifest, err := os.ReadFile(filepath.Join(config, file+".yaml"))
 		if err != nil {
 			return err

@@ -38,7 +38,7 @@ func (b *budget) spend(weight int) error {
 	b.total -= steps
 	b.text -= steps
 	if b.total < 0 || b.text < 0 {
-		return fmt.Errorf("it takes more than %d steps in one text, or %d and %d for each Application in all; make its loops and values smaller", textSteps, baseSteps, setSteps)
+		return fmt.Errorf("it takes more than %d steps in one text, or more than is allowed in all; make its loops and values smaller", textSteps)
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ import (
 // Functions that are refused, by why. The contract leaves out the first three as well.
 var refused = map[string][]string{
 	"looks at the machine that it runs on": {"env", "expandenv", "getHostByName"},
-	"gives another result each time, so the Applications would never come to rest": {
+	"gives another result each time": {
 		"randAlphaNum", "randAlpha", "randAscii", "randNumeric", "randBytes", "randInt", "shuffle", "uuidv4", "bcrypt", "htpasswd", "encryptAES",
 		"genPrivateKey", "genCA", "genCAWithKey", "genSelfSignedCert", "genSelfSignedCertWithKey", "genSignedCert", "genSignedCertWithKey",
 	},
@@ -37,7 +37,7 @@ func functions(now time.Time, b *budget) template.FuncMap {
 	for why, names := range refused {
 		for _, name := range names {
 			all[name] = func(...any) (string, error) {
-				return "", fmt.Errorf("the function %s cannot be used in an ApplicationSet: it %s", name, why)
+				return "", fmt.Errorf("the function %s cannot be used here: it %s", name, why)
 			}
 		}
 	}
