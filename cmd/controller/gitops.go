@@ -61,7 +61,10 @@ func newGitops(mgr ctrl.Manager, o options, events record.EventBroadcaster) (*gi
 	}
 	var err error
 	g.live, err = client.New(mgr.GetConfig(), client.Options{Scheme: g.scheme, HTTPClient: mgr.GetHTTPClient(), Mapper: g.mapper})
-	return g, err
+	if err != nil {
+		return nil, err
+	}
+	return g, g.addWebhooks(mgr)
 }
 
 // Start waits for what Git-sync needs, says once what is missing, and works until ctx ends.

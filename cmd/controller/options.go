@@ -34,6 +34,7 @@ type options struct {
 	gitopsNamespace         string
 	gitopsPoll              time.Duration
 	gitSchemes              []string
+	webhookAddress          string
 	logLevel                slog.Level
 	logFormat               string
 	version                 bool
@@ -57,6 +58,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	f.IntVar(&o.concurrency, "concurrency", 20, "`number` of objects of one kind that are worked on at the same time")
 	f.StringVar(&o.gitopsNamespace, "gitops-namespace", gitopsv1.DefaultControlNamespace, "`namespace` of Applications, projects and their Secrets; empty for no Git-sync")
 	f.DurationVar(&o.gitopsPoll, "gitops-poll", 2*time.Minute, "`time` between two questions to a Git repository, which is asked up to half as much later")
+	f.StringVar(&o.webhookAddress, "webhook-bind-address", noAddress, "`address` of /api/webhook, to which Git hosts tell of pushes; 0 for none")
 	f.Func("git-scheme", "`scheme` of repository URLs that is allowed besides https and ssh, such as http; may be repeated", func(s string) error {
 		o.gitSchemes = append(o.gitSchemes, s)
 		return nil

@@ -16,7 +16,7 @@ import (
 func defaults() options {
 	return options{
 		leaderElect: true, metricsAddress: ":8090", healthAddress: ":8080", pprofAddress: "0", qps: -1, burst: -1, concurrency: 20,
-		gitopsNamespace: "argocd", gitopsPoll: 2 * time.Minute, logLevel: slog.LevelInfo, logFormat: "json",
+		gitopsNamespace: "argocd", gitopsPoll: 2 * time.Minute, webhookAddress: "0", logLevel: slog.LevelInfo, logFormat: "json",
 	}
 }
 
@@ -40,6 +40,7 @@ func TestEveryOptionIsRead(t *testing.T) {
 		"concurrency":          {args: []string{"--concurrency=3"}, change: func(o *options) { o.concurrency = 3 }},
 		"no Git-sync":          {args: []string{"--gitops-namespace="}, change: func(o *options) { o.gitopsNamespace = "" }},
 		"Git-sync":             {args: []string{"--gitops-namespace=git", "--gitops-poll=10s"}, change: func(o *options) { o.gitopsNamespace, o.gitopsPoll = "git", 10*time.Second }},
+		"webhooks":             {args: []string{"--webhook-bind-address=:8070"}, change: func(o *options) { o.webhookAddress = ":8070" }},
 		"schemes":              {args: []string{"--git-scheme=http", "--git-scheme=git"}, change: func(o *options) { o.gitSchemes = []string{"http", "git"} }},
 		"log":                  {args: []string{"--log-level=debug", "--log-format=text"}, change: func(o *options) { o.logLevel, o.logFormat = slog.LevelDebug, "text" }},
 		"version":              {args: []string{"--version"}, change: func(o *options) { o.version = true }},
@@ -94,7 +95,7 @@ func TestHelpNamesEveryOption(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"kubeconfig", "leader-elect", "leader-election-namespace", "metrics-bind-address", "health-probe-bind-address",
-		"pprof-bind-address", "instance-id", "namespace", "qps", "burst", "concurrency", "gitops-namespace", "gitops-poll", "git-scheme", "log-level", "log-format", "version"} {
+		"pprof-bind-address", "instance-id", "namespace", "qps", "burst", "concurrency", "gitops-namespace", "gitops-poll", "git-scheme", "webhook-bind-address", "log-level", "log-format", "version"} {
 		if !strings.Contains(text.String(), "-"+name+" ") && !strings.Contains(text.String(), "-"+name+"\n") {
 			t.Errorf("help says nothing of %s", name)
 		}
