@@ -154,12 +154,15 @@ func (f *fleet) watchIdle(ctx context.Context, r *report) error {
 }
 
 // resident is the memory of the controller in MiB, as the kernel counts it.
-func (f *fleet) resident() (int, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", f.Controller.PID()))
+func (f *fleet) resident() (int, error) { return memory(f.Controller.PID(), "VmRSS:") }
+
+// memory is a field of a process's status in MiB.
+func memory(pid int, field string) (int, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
-	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	_, rest, _ := strings.Cut(string(status), field)
 	var kilobytes int
 	_, err = fmt.Sscan(rest, &kilobytes)
 	return kilobytes / 1024, err

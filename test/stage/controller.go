@@ -100,6 +100,9 @@ func (s *Stage) startController(ctx context.Context) error {
 	health := fmt.Sprintf("127.0.0.1:%d", ports[0])
 	command := exec.Command(filepath.Join(s.Dir, "bin", controllerName), "--kubeconfig="+kubeconfig,
 		"--leader-election-namespace="+home, "--git-scheme=http", "--health-probe-bind-address="+health, fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports[1]))
+	if s.options.Poll > 0 {
+		command.Args = append(command.Args, "--gitops-poll="+s.options.Poll.String())
+	}
 	command.Env = os.Environ()
 	if s.Prometheus != nil {
 		// Metrics that name no Prometheus use this one.

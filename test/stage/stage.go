@@ -36,6 +36,8 @@ type Options struct {
 	// Audit has the API server keep the audit log that Requests reads.
 	Audit bool
 	World world.Options
+	// Poll is the time between two questions to a Git repository; 0 for what is usual.
+	Poll time.Duration
 	// Progress receives what a person who waits should read.
 	Progress io.Writer
 }

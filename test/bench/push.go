@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// pushes is how often a push is timed.
+const pushes = 15
+
+// pushed is how long a push took to reach the cluster.
+type pushed struct {
+	manifests int
+	took      []time.Duration // sorted
+}
+
+const configMap = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NAME}\ndata: {a: \"VALUE\"}\n"
+
+// timePushes times from the end of a push, with a refresh right after it, until a watch shows the change of the one manifest that it changed.
+func (g *gitsync) timePushes(ctx context.Context, r *gitReport) error {
+	for _, manifests := range []int{10, 1000} {
+		one, err := g.timePushesOf(ctx, manifests)
+		if err != nil {
+			return err
+		}
+		r.pushes = append(r.pushes, one)
+	}
+	return nil
+}
+
+func (g *gitsync) timePushesOf(ctx context.Context, manifests int) (pushed, error) {
+	name := fmt.Sprintf("push-%d", manifests)
+	if err := g.makeNamespace(ctx, name); err != nil {
+		return pushed{}, err
+	}
+	work, err := g.Forge.Create(ctx, name)
+	if err != nil {
+		return pushed{}, err
+	}
+	files := map[string][]byte{}
+	for i := range manifests {
+		files[fmt.Sprintf("all/%d.yaml", i)] = fill(configMap, fmt.Sprintf("one-%d", i), "0")
+	}
+	sha, err := commit(ctx, work, "first", files)
+	if err != nil {
+		return pushed{}, err
+	}
+	if err := g.point(ctx, name+"-0", work, "all", name); err != nil {
+		return pushed{}, err
+	}
+	if err := g.allSettled(ctx, name, 1, sha); err != nil {
+		return pushed{}, err
+	}
+	changes, err := g.Client.Watch(ctx, &corev1.ConfigMapList{}, client.InNamespace(name))
+	if err != nil {
+		return pushed{}, err
+	}
+	defer changes.Stop()
+	result := pushed{manifests: manifests}
+	for i := range pushes {
+		value := strconv.Itoa(i + 1)
+		sha, err := commit(ctx, work, value, map[string][]byte{"all/7.yaml": fill(configMap, "one-7", value)})
+		if err != nil {
+			return pushed{}, err
+		}
+		start := time.Now()
+		if err := g.call(ctx, name+"-0"); err != nil {
+			return pushed{}, err
+		}
+		for {
+			event, open := <-changes.ResultChan()
+			if !open {
+				return pushed{}, fmt.Errorf("the watch ended before %s was applied", value)
+			}
+			if m, ok := event.Object.(*corev1.ConfigMap); ok && m.Name == "one-7" && m.Data["a"] == value {
+				break
+			}
+		}
+		result.took = append(result.took, time.Since(start))
+		if err := g.allSettled(ctx, name, 1, sha); err != nil {
+			return pushed{}, err
+		}
+	}
+	slices.Sort(result.took)
+	return result, nil
+}
