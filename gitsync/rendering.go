@@ -25,7 +25,8 @@ type Checkout struct {
 	Dir string
 	// Revision is the commit, or the version of a chart or an artifact.
 	Revision string
-	// Tree identifies the content of a path below Dir: equal text means equal content. It is nil where that is not known.
+	// Tree identifies the content of a path below Dir: equal text means equal content, empty text means that there is nothing. That of a folder
+	// of a repository begins with "tree ". It is nil where that is not known.
 	Tree    func(ctx context.Context, path string) (string, error)
 	Release func()
 }
@@ -33,6 +34,8 @@ type Checkout struct {
 // RenderRequest asks for the manifests of an Application at resolved revisions.
 type RenderRequest struct {
 	App *gitopsv1.Application
+	// Name is the one that its objects are tracked by.
+	Name string
 	// Project is that of the Application; never nil.
 	Project *gitopsv1.AppProject
 	// Parts are the sources in the order of the spec.

@@ -122,7 +122,7 @@ type loading struct{ fresh, hard bool }
 // load resolves and renders sources; a revision that is given stands in for what a source asks for.
 func (c *Controller) load(ctx context.Context, s *seen, sources []gitopsv1.Source, revisions []string, how loading) gitsync.Material {
 	m := gitsync.Material{Sources: sources}
-	request := gitsync.RenderRequest{App: s.App, Project: s.Project, Hard: how.hard}
+	request := gitsync.RenderRequest{App: s.App, Name: gitsync.TrackingName(s.App, c.Namespace), Project: s.Project, Hard: how.hard}
 	fail := func(err error) gitsync.Material {
 		var unreachable *gitsync.UnreachableError
 		m.Problem, m.Unreachable, m.Objects = err.Error(), errors.As(err, &unreachable), nil

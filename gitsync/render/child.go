@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 )
@@ -17,14 +18,24 @@ const command = "render-manifests"
 // order is what the child is told, and answer what it says.
 type order struct {
 	Root, Path string
-	Source     gitopsv1.Source
+	// Refs has the folders of the sources that values are taken from, by their names.
+	Refs   map[string]string
+	Source gitopsv1.Source
+	// Name is that of the Application as objects are tracked by it, and Release its own.
+	Name, Release, Namespace, Project, Revision string
+	KubeVersion                                 string
+	APIVersions                                 []string
 }
 
 type answer struct {
 	Objects  []map[string]any
 	Type     gitopsv1.SourceType
 	Warnings []string
-	Problem  string
+	// Reads lists what was looked at, by the name of the ref and empty for the source itself.
+	Reads map[string][]string
+	// OfRevision and OfCluster tell that the revision, or the versions of the cluster, had a part in the manifests.
+	OfRevision, OfCluster bool
+	Problem               string
 }
 
 // IsChild tells whether this process was started to render; main and TestMain must then do nothing but call Serve.
@@ -33,18 +44,34 @@ func IsChild() bool { return len(os.Args) == 2 && os.Args[1] == command }
 // Serve renders one order and gives the exit code of the process.
 func Serve(in io.Reader, out io.Writer) int {
 	http.DefaultTransport = noNetwork{} // kustomize reads resources that look like URLs through it
+	if err := cutNetwork(); err != nil {
+		return 3
+	}
 	var o order
 	if err := json.NewDecoder(in).Decode(&o); err != nil {
 		return 2
 	}
 	a, err := produce(o)
 	if err != nil {
-		a = answer{Problem: err.Error()}
+		a = answer{Problem: brief(err.Error())}
 	}
 	if err := json.NewEncoder(out).Encode(a); err != nil {
 		return 1
 	}
 	return 0
+}
+
+// brief makes the words of a template fit for a condition.
+func brief(text string) string {
+	if len(text) > maxProblem {
+		text = text[:maxProblem] + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, ""))
 }
 
 type noNetwork struct{}
@@ -58,18 +85,34 @@ func produce(o order) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if o.Source, err = t.overridden(o.Source, o.Name); err != nil {
+		return answer{}, err
+	}
 	kind, file, err := t.detect(o.Source)
 	if err != nil {
 		return answer{}, err
 	}
-	a := answer{Type: kind}
+	env, refs := newEnvironment(o), map[string]*tree{}
+	for name, root := range o.Refs {
+		if refs[name], err = openTree(root, ""); err != nil {
+			return answer{}, err
+		}
+	}
+	var made collection
 	switch kind {
+	case gitopsv1.SourceTypeHelm:
+		made, err = t.helm(o, refs, env)
 	case gitopsv1.SourceTypeKustomize:
-		a.Objects, err = t.kustomize(o.Source.Kustomize, file)
+		made, err = t.kustomize(o.Source.Kustomize, file, env)
 	case gitopsv1.SourceTypeDirectory:
-		a.Objects, a.Warnings, err = t.directory(o.Source.Directory)
+		made, err = t.directory(o.Source.Directory, env)
 	default:
-		err = fmt.Errorf("a source of the type %s cannot be rendered yet", kind)
+		err = fmt.Errorf("config management plugins cannot be used: source.plugin asks for %q; render its output into the repository, or use helm, kustomize or jsonnet", o.Source.Plugin.Name)
+	}
+	a := answer{Type: kind, Objects: made.objects, Warnings: made.warnings, OfRevision: env.usesRevision(),
+		OfCluster: kind == gitopsv1.SourceTypeHelm || env.usesCluster(), Reads: map[string][]string{"": t.dependencies()}}
+	for name, ref := range refs {
+		a.Reads[name] = ref.dependencies()
 	}
 	return a, err
 }

@@ -21,9 +21,10 @@ import (
 )
 
 type vector struct {
-	ID, Title, Fixture, Path string
-	Source                   gitopsv1.Source
-	Expected                 struct {
+	ID, Title, Fixture, Path, App, Namespace, Revision, KubeVersion, Compare string
+	APIVersions                                                              []string
+	Source                                                                   gitopsv1.Source
+	Expected                                                                 struct {
 		Objects    []map[string]any
 		SourceType gitopsv1.SourceType
 		Error      bool
@@ -32,7 +33,7 @@ type vector struct {
 
 func TestConformanceOfRendering(t *testing.T) {
 	conformance.Compare(t, "gitops/render/cases.jsonl", "../../docs/compatibility/render.md", "render/", func(t *testing.T, v vector) conformance.Case {
-		c := conformance.Case{ID: "render/" + v.ID, Note: v.Title, Foreign: strings.HasPrefix(v.ID, "helm-") || strings.HasPrefix(v.ID, "dir-link-")} // links do not survive a copy of the vectors; render_test.go has them
+		c := conformance.Case{ID: "render/" + v.ID, Note: v.Title, Foreign: strings.HasPrefix(v.ID, "dir-link-")} // links do not survive a copy of the vectors; render_test.go has them
 		if c.Foreign {
 			return c
 		}
@@ -42,7 +43,11 @@ func TestConformanceOfRendering(t *testing.T) {
 		fetch := func(context.Context) (gitsync.Checkout, error) {
 			return gitsync.Checkout{Dir: dir, Release: func() {}}, nil
 		}
-		got, err := r.Render(t.Context(), gitsync.RenderRequest{Parts: []gitsync.RenderPart{{Source: v.Source, Fetch: fetch}}})
+		app := &gitopsv1.Application{}
+		app.Name, app.Spec.Destination.Namespace = v.App, v.Namespace
+		got, err := r.Render(t.Context(), gitsync.RenderRequest{
+			App: app, Name: v.App, KubeVersion: v.KubeVersion, APIVersions: v.APIVersions, Parts: []gitsync.RenderPart{{Source: v.Source, Revision: v.Revision, Fetch: fetch}},
+		})
 		if c.Diff = gocmp.Diff(v.Expected.Error, err != nil); c.Diff != "" && err != nil {
 			c.Diff += err.Error()
 		}

@@ -1,88 +1,70 @@
 package render
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/gobwas/glob"
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
-	"sigs.k8s.io/yaml"
+	utiljson "sigs.k8s.io/json"
 )
 
-const maxManifests = 10 << 20
+const (
+	maxManifests = 10 << 20
+	// skipMark anywhere in a file keeps it from being read as manifests.
+	skipMark = "+argocd:skip-file-rendering"
+)
 
 // folder is one reading of a plain folder.
 type folder struct {
-	tree
+	*tree
+	collection
 	options          gitopsv1.DirectorySource
 	include, exclude glob.Glob
+	jsonnet          *jsonnetMachine
 	size             int64
-	objects          []map[string]any
-	warnings         []string
 }
 
-func (t tree) directory(options *gitopsv1.DirectorySource) ([]map[string]any, []string, error) {
+func (t *tree) directory(options *gitopsv1.DirectorySource, env *environment) (collection, error) {
 	f := &folder{tree: t}
 	if options != nil {
 		f.options = *options
 	}
 	var err error
 	if f.include, err = glob.Compile(f.options.Include); err != nil {
-		return nil, nil, fmt.Errorf("directory.include is no glob: %w", err)
+		return collection{}, fmt.Errorf("directory.include is no glob: %w", err)
 	}
 	if f.exclude, err = glob.Compile(f.options.Exclude); err != nil {
-		return nil, nil, fmt.Errorf("directory.exclude is no glob: %w", err)
+		return collection{}, fmt.Errorf("directory.exclude is no glob: %w", err)
 	}
-	err = filepath.WalkDir(t.dir, f.visit)
-	return f.objects, f.warnings, err
+	if f.jsonnet, err = newJsonnet(t, f.options.Jsonnet, env); err != nil {
+		return collection{}, err
+	}
+	err = t.walk(t.dir, f.options.Recurse, f.visit)
+	return f.collection, err
 }
 
-func (f *folder) visit(path string, entry fs.DirEntry, err error) error {
-	if err != nil {
-		return err
-	}
-	name, err := filepath.Rel(f.dir, path)
-	if err != nil {
-		return err
-	}
-	if entry.IsDir() {
-		if name != "." && !f.options.Recurse {
-			return fs.SkipDir
-		}
-		return nil
-	}
+// visit reads one file. A link is judged by its own name.
+func (f *folder) visit(name, real string) error {
 	if !f.wants(name) {
 		return nil
 	}
-	real, err := f.inside(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // a link to nowhere, which the contract skips
-	}
+	text, err := f.tree.read(real, maxManifests)
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	info, err := os.Stat(real)
-	if err != nil || !info.Mode().IsRegular() {
 		return err
 	}
-	if f.size += info.Size(); f.size > maxManifests {
+	if filepath.Ext(name) != ".jsonnet" {
+		f.size += int64(len(text))
+	}
+	if f.size > maxManifests {
 		return fmt.Errorf("the manifests are larger than %d MiB together", maxManifests>>20)
 	}
-	text, err := os.ReadFile(real)
-	if err != nil {
-		return err
+	if bytes.Contains(text, []byte(skipMark)) {
+		return nil
 	}
-	if err := f.read(name, text); err != nil {
+	if err := f.take(name, real, text); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
@@ -95,85 +77,28 @@ func (f *folder) wants(name string) bool {
 	return f.options.DisableExtensionFilter || slices.Contains([]string{".yaml", ".yml", ".json", ".jsonnet"}, filepath.Ext(name))
 }
 
-func (f *folder) read(name string, text []byte) error {
-	if bytes.Contains(text, []byte("+argocd:skip-file-rendering")) {
-		return nil
+func (f *folder) take(name, real string, text []byte) error {
+	if filepath.Ext(name) == ".jsonnet" {
+		return f.jsonnet.evaluate(real, &f.collection)
 	}
-	switch filepath.Ext(name) {
-	case ".jsonnet":
-		return errors.New("jsonnet cannot be rendered yet; exclude the file, or commit its result")
-	case ".json":
+	text, err := plainText(text)
+	if err != nil {
+		return err
+	}
+	if filepath.Ext(name) == ".json" {
 		var o map[string]any
-		if err := json.Unmarshal(text, &o); err != nil {
+		if err := utiljson.UnmarshalCaseSensitivePreserveInts(text, &o); err != nil {
 			return fmt.Errorf("it must hold exactly one JSON object: %w", err)
 		}
 		return f.add(o)
 	}
-	objects, err := documents(text)
-	looksReal := bytes.Contains(text, []byte("apiVersion:")) && bytes.Contains(text, []byte("kind:")) && bytes.Contains(text, []byte("metadata:"))
-	if err != nil && (len(objects) > 0 || looksReal) {
-		return err
-	}
-	if err != nil {
-		f.warnings = append(f.warnings, fmt.Sprintf("%s was left out, because it is no manifest: %v", name, err))
-	}
-	for _, o := range objects {
-		if err := f.add(o); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// documents gives the objects before the first document that is none.
-func documents(text []byte) ([]map[string]any, error) {
-	var all []map[string]any
-	split := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
-	for n := 1; ; n++ {
-		document, err := split.Read()
-		if errors.Is(err, io.EOF) {
-			return all, nil
-		}
-		if err != nil {
-			return all, err
-		}
-		var o map[string]any
-		if err := yaml.Unmarshal(document, &o); err != nil {
-			return all, fmt.Errorf("document %d: %w", n, err)
-		}
-		if len(o) == 0 {
-			continue
-		}
-		if kind, _ := o["kind"].(string); kind == "" {
-			return all, fmt.Errorf("document %d has no kind", n)
-		}
-		all = append(all, o)
-	}
-}
-
-// add takes an object, or the items of a list.
-func (f *folder) add(o map[string]any) error {
-	kind, _ := o["kind"].(string)
-	if kind == "" {
-		return errors.New("an object has no kind")
-	}
-	items, listed := o["items"]
-	if !listed || !strings.HasSuffix(kind, "List") {
-		f.objects = append(f.objects, o)
+	added, err := f.documents(name, text)
+	if err == nil {
 		return nil
 	}
-	all, ok := items.([]any)
-	if !ok && items != nil {
-		return fmt.Errorf("the items of a %s are no list", kind)
+	if looksReal := bytes.Contains(text, []byte("apiVersion:")) && bytes.Contains(text, []byte("kind:")) && bytes.Contains(text, []byte("metadata:")); looksReal || added > 0 {
+		return err
 	}
-	for i, item := range all {
-		inner, ok := item.(map[string]any)
-		if !ok {
-			return fmt.Errorf("item %d of a %s is no object", i, kind)
-		}
-		if err := f.add(inner); err != nil {
-			return err
-		}
-	}
+	f.warn("%s was left out, because it is no manifest: %v", name, err)
 	return nil
 }

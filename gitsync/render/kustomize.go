@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"reflect"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"sigs.k8s.io/kustomize/api/krusty"
@@ -13,53 +12,66 @@ import (
 )
 
 // kustomize builds a kustomization. Remote bases find neither git nor a network, and plugins are off.
-func (t tree) kustomize(options *gitopsv1.KustomizeSource, file string) ([]map[string]any, error) {
+func (t *tree) kustomize(options *gitopsv1.KustomizeSource, file string, env *environment) (collection, error) {
 	if file == "" {
-		return nil, errors.New("the folder has no kustomization.yaml")
+		return collection{}, errors.New("the folder has no kustomization.yaml")
 	}
-	if options != nil && !reflect.DeepEqual(*options, gitopsv1.KustomizeSource{}) {
-		return nil, errors.New("the options of source.kustomize cannot be used yet; write them into kustomization.yaml")
+	files := fenced{FileSystem: filesys.MakeFsOnDisk(), tree: t}
+	var made collection
+	if options != nil {
+		edited, err := t.editKustomization(*options, file, env, &made)
+		if err != nil {
+			return collection{}, fmt.Errorf("applying source.kustomize to %s: %w", file, err)
+		}
+		files.edited = map[string][]byte{filepath.Join(t.dir, file): edited}
 	}
 	build := krusty.MakeDefaultOptions()
 	build.Reorder = krusty.ReorderOptionUnspecified
-	resources, err := krusty.MakeKustomizer(build).Run(fenced{filesys.MakeFsOnDisk(), t}, t.dir)
+	resources, err := krusty.MakeKustomizer(build).Run(files, t.dir)
 	if err != nil {
-		return nil, fmt.Errorf("building the kustomization: %w", err)
+		return collection{}, fmt.Errorf("building the kustomization: %w", t.withoutRoot(err))
 	}
-	var all []map[string]any
 	for _, r := range resources.Resources() {
 		o, err := r.Map()
 		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", r.CurId(), err)
+			return collection{}, fmt.Errorf("reading %s: %w", r.CurId(), err)
 		}
-		all = append(all, o)
+		if err := made.add(o); err != nil {
+			return collection{}, err
+		}
 	}
-	return all, nil
+	return made, nil
 }
 
 // fenced is the file system without what lies outside of the repository, and without writing.
 type fenced struct {
 	filesys.FileSystem
-	tree tree
+	tree *tree
+	// edited stands in for files on disk.
+	edited map[string][]byte
 }
 
 func (f fenced) CleanedAbs(path string) (filesys.ConfirmedDir, string, error) {
-	if _, err := f.tree.inside(path); err != nil {
+	if !f.Exists(path) {
+		_, err := f.tree.inside(path)
 		return "", "", err
 	}
 	return f.FileSystem.CleanedAbs(path)
 }
 
 func (f fenced) ReadFile(path string) ([]byte, error) {
-	real, err := f.tree.inside(path)
+	real, err := f.tree.file(path)
 	if err != nil {
 		return nil, err
+	}
+	if text, found := f.edited[real]; found {
+		return text, nil
 	}
 	return f.FileSystem.ReadFile(real)
 }
 
 func (f fenced) Open(path string) (filesys.File, error) {
-	real, err := f.tree.inside(path)
+	real, err := f.tree.file(path)
 	if err != nil {
 		return nil, err
 	}
@@ -67,24 +79,27 @@ func (f fenced) Open(path string) (filesys.File, error) {
 }
 
 func (f fenced) ReadDir(path string) ([]string, error) {
-	real, err := f.tree.inside(path)
+	real, err := f.tree.folder(path)
 	if err != nil {
 		return nil, err
 	}
+	f.tree.note(real)
 	return f.FileSystem.ReadDir(real)
 }
 
 func (f fenced) IsDir(path string) bool {
-	real, err := f.tree.inside(path)
-	return err == nil && f.FileSystem.IsDir(real)
-}
-
-func (f fenced) Exists(path string) bool {
-	_, err := f.tree.inside(path)
+	_, err := f.tree.folder(path)
 	return err == nil
 }
 
+func (f fenced) Exists(path string) bool { return f.tree.exists(path) }
+
+// Glob finds files below the folder in which the pattern has its first special character.
 func (f fenced) Glob(pattern string) ([]string, error) {
+	if _, err := f.tree.folder(fixedPart(pattern)); err != nil {
+		return nil, nil //nolint:nilerr // a pattern for a folder that does not exist matches nothing
+	}
+	f.tree.note(fixedPart(pattern))
 	found, err := f.FileSystem.Glob(pattern)
 	var kept []string
 	for _, path := range found {
@@ -96,10 +111,11 @@ func (f fenced) Glob(pattern string) ([]string, error) {
 }
 
 func (f fenced) Walk(path string, visit filepath.WalkFunc) error {
-	real, err := f.tree.inside(path)
+	real, err := f.tree.folder(path)
 	if err != nil {
 		return err
 	}
+	f.tree.note(real)
 	return f.FileSystem.Walk(real, visit)
 }
 

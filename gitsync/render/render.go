@@ -1,41 +1,46 @@
 package render
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"syscall"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	utiljson "sigs.k8s.io/json"
 
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/gitsync"
 )
 
-const maxAnswer = 64 << 20
-
-// Renderer renders in child processes. It is safe for concurrent use.
+// Renderer renders in child processes, as many at a time as there are processors, and remembers what it rendered. It is safe for concurrent use.
 type Renderer struct {
-	// Timeout bounds the rendering of one source.
+	// Timeout bounds the rendering of one source, the wait for its turn included.
 	Timeout time.Duration
 	// Memory bounds a child, in bytes.
 	Memory uint64
+
+	remembered cache
+	begin      sync.Once
+	turns      chan struct{}
 }
 
 // Render gives the manifests of all parts. The first part that cannot be rendered makes it fail, for half a desired state would prune.
 func (r *Renderer) Render(ctx context.Context, request gitsync.RenderRequest) (gitsync.Rendering, error) {
 	var all gitsync.Rendering
 	for i, part := range request.Parts {
-		if part.Source.Ref != "" && part.Source.Path == "" {
-			return all, fmt.Errorf("source %d gives values by ref only, which needs Helm, which cannot be rendered yet", i)
+		if part.Source.Ref != "" && part.Source.Path == "" && part.Source.Chart == "" {
+			all.SourceTypes = append(all.SourceTypes, "") // it only gives values to others
+			continue
 		}
-		a, err := r.part(ctx, part)
+		j, err := newJob(request, part)
+		if err != nil {
+			return gitsync.Rendering{}, fmt.Errorf("source %d: %w", i, err)
+		}
+		a, err := r.do(ctx, j, request.Hard)
 		if err != nil {
 			return gitsync.Rendering{}, fmt.Errorf("rendering source %d: %w", i, err)
 		}
@@ -48,78 +53,102 @@ func (r *Renderer) Render(ctx context.Context, request gitsync.RenderRequest) (g
 	return all, nil
 }
 
-func (r *Renderer) part(ctx context.Context, part gitsync.RenderPart) (answer, error) {
-	checkout, err := part.Fetch(ctx)
-	if err != nil {
-		return answer{}, err
-	}
-	defer checkout.Release()
-	return r.ask(ctx, order{Root: checkout.Dir, Path: part.Source.Path, Source: part.Source})
+// job is the rendering of one source: what the child is told, and the parts whose files it may read, by ref and empty for the source itself.
+type job struct {
+	order order
+	parts map[string]gitsync.RenderPart
+	// verified says that files must be fetched each time, for whoever fetches them verifies signatures.
+	verified bool
 }
 
-func (r *Renderer) ask(ctx context.Context, o order) (answer, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return answer{}, fmt.Errorf("finding our own program: %w", err)
+func newJob(request gitsync.RenderRequest, part gitsync.RenderPart) (job, error) {
+	j := job{parts: map[string]gitsync.RenderPart{"": part}}
+	j.order = order{Source: part.Source, Path: part.Source.Path, Revision: part.Revision, KubeVersion: request.KubeVersion, APIVersions: slices.Sorted(slices.Values(request.APIVersions))}
+	if part.Source.Chart != "" {
+		j.order.Path = ""
 	}
-	question, err := json.Marshal(o)
+	if app := request.App; app != nil {
+		j.order.Name, j.order.Release = request.Name, app.Name
+		j.order.Namespace, j.order.Project = app.Spec.Destination.Namespace, gitopsv1.ProjectName(app.Spec)
+	}
+	if p := request.Project; p != nil {
+		j.verified = len(p.Spec.SignatureKeys) > 0 || p.Spec.SourceIntegrity != nil
+	}
+	for _, other := range request.Parts {
+		switch ref := other.Source.Ref; {
+		case ref == "":
+		case other.Source.Chart != "":
+			return j, fmt.Errorf("the source with the ref %s is a chart; a ref names the files of a repository", ref)
+		case j.parts[ref].Source.Ref != "":
+			return j, fmt.Errorf("two sources have the ref %s", ref)
+		default:
+			j.parts[ref] = other
+		}
+	}
+	return j, nil
+}
+
+// revisions are those of the parts.
+func (j job) revisions() map[string]string {
+	all := map[string]string{}
+	for name, part := range j.parts {
+		all[name] = part.Revision
+	}
+	return all
+}
+
+// do renders, or finds that it was done before.
+func (r *Renderer) do(ctx context.Context, j job, hard bool) (answer, error) {
+	key := j.key()
+	if !hard && !j.verified {
+		if a, found := r.remembered.atRevisions(key, j); found {
+			return a, nil
+		}
+	}
+	files := map[string]gitsync.Checkout{}
+	defer func() {
+		for _, checkout := range files {
+			checkout.Release()
+		}
+	}()
+	for _, name := range slices.Sorted(maps.Keys(j.parts)) {
+		checkout, err := j.parts[name].Fetch(ctx)
+		if err != nil {
+			return answer{}, err
+		}
+		files[name] = checkout
+	}
+	if !hard {
+		if a, found := r.remembered.withFiles(ctx, key, j, files); found {
+			return a, nil
+		}
+	}
+	o := j.order
+	o.Root, o.Refs = files[""].Dir, map[string]string{}
+	for name, checkout := range files {
+		if name != "" {
+			o.Refs[name] = checkout.Dir
+		}
+	}
+	text, err := r.ask(ctx, o)
 	if err != nil {
 		return answer{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, program, command)
-	// No PATH: kustomize then finds no git for remote bases.
-	cmd.Env = []string{fmt.Sprintf("GOMEMLIMIT=%d", r.Memory*3/4), "GOMAXPROCS=2"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.WaitDelay = time.Second
-	out := &bounded{limit: maxAnswer, full: cancel}
-	cmd.Stdout = out
-	in, err := cmd.StdinPipe()
+	a, err := parse(text)
 	if err != nil {
 		return answer{}, err
 	}
-	if err := cmd.Start(); err != nil {
-		return answer{}, fmt.Errorf("starting the rendering: %w", err)
-	}
-	// The child has read nothing yet. What is bounded is memory that can be written to; Go reserves far more address space than it uses.
-	limited := errors.Join(unix.Prlimit(cmd.Process.Pid, unix.RLIMIT_DATA, &unix.Rlimit{Cur: r.Memory, Max: r.Memory}, nil),
-		unix.Prlimit(cmd.Process.Pid, unix.RLIMIT_FSIZE, &unix.Rlimit{}, nil))
-	if limited == nil {
-		_, limited = in.Write(question)
-	}
-	err = errors.Join(limited, in.Close(), cmd.Wait())
-	switch {
-	case out.over:
-		return answer{}, fmt.Errorf("the manifests are larger than %d MiB", maxAnswer>>20)
-	case ctx.Err() != nil:
-		return answer{}, fmt.Errorf("the rendering did not finish within %s: %w", r.Timeout, ctx.Err())
-	case err != nil:
-		return answer{}, fmt.Errorf("the rendering failed or needed more than %d MiB: %w", r.Memory>>20, err)
-	}
-	var a answer
-	if err := utiljson.UnmarshalCaseSensitivePreserveInts(out.Bytes(), &a); err != nil {
-		return answer{}, fmt.Errorf("reading the manifests: %w", err)
-	}
-	if a.Problem != "" {
-		return answer{}, errors.New(a.Problem)
-	}
+	r.remembered.keep(ctx, key, j, files, a, text)
 	return a, nil
 }
 
-// bounded keeps the start of an output and calls full when there is more.
-type bounded struct {
-	bytes.Buffer
-	limit int
-	over  bool
-	full  func()
-}
-
-func (b *bounded) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > b.limit {
-		b.over = true
-		b.full()
-		return len(p), nil
+// turn waits until a child may be started; the answer ends it.
+func (r *Renderer) turn(ctx context.Context) (func(), error) {
+	r.begin.Do(func() { r.turns = make(chan struct{}, runtime.GOMAXPROCS(0)) })
+	select {
+	case r.turns <- struct{}{}:
+		return func() { <-r.turns }, nil
+	case <-ctx.Done():
+		return nil, errors.Join(errors.New("waiting for other renderings"), ctx.Err())
 	}
-	return b.Buffer.Write(p)
 }

@@ -42,7 +42,7 @@ func (r *repository) export(ctx context.Context, git *runner, revision string) (
 	if err != nil {
 		return nil, err
 	}
-	trees["."] = strings.TrimSpace(string(root))
+	trees["."] = "tree " + strings.TrimSpace(string(root))
 	dir, err := os.MkdirTemp(r.dir, "files-")
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func measure(listing []byte) (map[string]string, error) {
 		if size, err := strconv.ParseInt(fields[3], 10, 64); err == nil {
 			total += size
 		}
-		trees[name] = fields[0] + fields[2]
+		trees[name] = fields[1] + " " + fields[0] + " " + fields[2]
 		if len(trees) > maxEntries || total > maxTree {
 			return nil, fmt.Errorf("the commit has more than %d files or %d MiB", maxEntries, maxTree>>20)
 		}
@@ -87,13 +87,9 @@ func measure(listing []byte) (map[string]string, error) {
 	return trees, nil
 }
 
-// tree identifies the content of a path.
+// tree identifies the content of a path; nothing is at one that the commit does not have.
 func (e *export) tree(_ context.Context, at string) (string, error) {
-	id, found := e.trees[path.Clean(at)]
-	if !found {
-		return "", fmt.Errorf("the commit has no path %q", at)
-	}
-	return id, nil
+	return e.trees[path.Clean(at)], nil
 }
 
 // release removes the files when nobody uses them any more.

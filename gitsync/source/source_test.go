@@ -140,7 +140,7 @@ func TestFilesAreThoseOfTheCommitAndGoWithTheLastUser(t *testing.T) {
 	if to, err := os.Readlink(filepath.Join(b.Dir, "link")); err != nil || to != "/etc/passwd" {
 		t.Errorf("the link is no link any more: %q, %v", to, err)
 	}
-	if id, err := b.Tree(t.Context(), "."); err != nil || id != r.git(t, "rev-parse", first+"^{tree}") {
+	if id, err := b.Tree(t.Context(), "."); err != nil || id != "tree "+r.git(t, "rev-parse", first+"^{tree}") {
 		t.Errorf("the tree is %q, %v", id, err)
 	}
 	b.Release()
