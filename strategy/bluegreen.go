@@ -11,16 +11,18 @@ import (
 
 func blueGreen(r *v1alpha1.Rollout) *v1alpha1.BlueGreenStrategy { return r.Spec.Strategy.BlueGreen }
 
-// activeServes reports whether the active Service was seen to point at the current revision.
+// activeServes reports whether the active Service was seen to point at the current revision, because it was decided so: one that somebody
+// else points there is put back.
 func (p *position) activeServes(o *Observation) bool {
-	return o.Stable.Exists && o.Stable.Hash == p.status.CurrentPodHash
+	return o.Stable.Exists && o.Stable.Hash == p.status.CurrentPodHash && (p.fresh || p.done() || p.status.BlueGreen.ScaleUpPreviewCheckPoint)
 }
 
-// insideDelay reports whether the spec went back to a revision that still has every pod because its scale-down delay is not over.
+// insideDelay reports whether the spec went back to a revision that still has every pod because its scale-down delay is not over. One that is
+// younger than the stable revision may have been turned away from, and is tried like any other.
 func insideDelay(o *Observation, p *position) bool {
 	c := p.current
 	return blueGreen(o.Rollout) != nil && c != nil && c.Deadline != nil && o.Now.Before(*c.Deadline) &&
-		c.Spec == p.replicas && c.Available == p.replicas && !p.status.Abort
+		c.Spec == p.replicas && c.Available == p.replicas && !p.status.Abort && p.stable != nil && c.Created.Before(p.stable.Created)
 }
 
 // cutOver decides whether the active Service should point at the current revision.
@@ -70,7 +72,7 @@ func (p *position) positive(a *v1alpha1.RolloutAnalysis, run *v1alpha1.AnalysisR
 
 // promotableBlueGreen is promotable for an active and a preview Service.
 func (p *position) promotableBlueGreen(o *Observation, b *v1alpha1.BlueGreenStrategy) (reason string, ok bool) {
-	if p.current == nil || !p.activeServes(o) || o.Rollout.Spec.Paused || len(p.status.PauseConditions) > 0 {
+	if p.current == nil || !p.activeServes(o) || o.Rollout.Spec.Paused || len(p.status.PauseConditions) > 0 || !p.fresh && !enough(o, p, p.replicas) {
 		return "", false
 	}
 	switch {
@@ -99,12 +101,9 @@ func planBlueGreenServices(o *Observation, p *position, plan *Plan) {
 	if p.takeOver {
 		active = p.current
 	}
-	if o.Rollout.Spec.Paused && o.Stable.Hash != "" {
-		return
-	}
 	p.point(o, plan, o.Stable, active, 0)
-	// The preview has no users who could lose a request: it follows the spec at once.
-	if p.current != nil {
+	// The preview has no users who could lose a request: it follows the spec at once, unless the user has paused and it still shows something.
+	if p.current != nil && (!o.Rollout.Spec.Paused || o.available(o.Canary) == 0 || o.Canary.Hash == "") {
 		p.switchTo(plan, o.Canary, p.current)
 	}
 }

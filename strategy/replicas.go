@@ -32,8 +32,8 @@ func wantedSizes(o *Observation, p *position) sizes {
 }
 
 func routedSizes(o *Observation, p *position) sizes {
-	weight, fixed := scaleWeight(o, p)
-	want := sizes{New: routedCanary(o.Rollout, weight, fixed, dynamic(o.Rollout)), Stable: p.replicas}
+	weight, _ := scaleWeight(o, p)
+	want := sizes{New: canarySize(o, p), Stable: p.replicas}
 	if !dynamic(o.Rollout) || p.done() {
 		return want
 	}
@@ -54,6 +54,17 @@ func routedSizes(o *Observation, p *position) sizes {
 	}
 	want.New, want.Stable = leastPods(o.Rollout, want.New), leastPods(o.Rollout, want.Stable)
 	return want
+}
+
+// canarySize is the number of canary pods behind a router: that of the weight or of a fixed scale, but one where managed routes lead to the
+// canary although its weight asks for none.
+func canarySize(o *Observation, p *position) int32 {
+	weight, fixed := scaleWeight(o, p)
+	n := routedCanary(o.Rollout, weight, fixed, dynamic(o.Rollout))
+	if n == 0 && fixed == nil && fixedScale(o, p) == nil && p.leads() && p.replicas > 0 {
+		return leastPods(o.Rollout, 1)
+	}
+	return n
 }
 
 func basicCounts(o *Observation, p *position) counts {
@@ -97,9 +108,8 @@ func atDesired(o *Observation, p *position) bool {
 	if p.current == nil || p.stable == nil {
 		return false
 	}
-	weight, fixed := scaleWeight(o, p)
 	if o.Routed {
-		canary := routedCanary(o.Rollout, weight, fixed, dynamic(o.Rollout))
+		canary := canarySize(o, p)
 		if dynamic(o.Rollout) {
 			return canaryReached(o, p, canary)
 		}
@@ -160,8 +170,13 @@ func planCreate(o *Observation, p *position, plan *Plan, size int32) {
 func planKept(o *Observation, p *position, plan *Plan, r *Revision, size int32) bool {
 	intent := ReplicaSetIntent{Name: r.Name, Hash: r.Hash, From: r.Spec}
 	isNew, deadline := r.Hash == p.status.CurrentPodHash, ""
-	if isNew && p.status.Abort && !p.done() {
+	switch {
+	case !isNew || p.done():
+	case p.status.Abort:
 		size, deadline = p.turnedAwayFrom(o, r, size)
+	case insideDelay(o, p):
+		deadline = dateOf(r) // it is why nothing is asked again, and is needed until the return is complete
+		p.look(r.Deadline.Sub(o.Now))
 	}
 	switch {
 	case p.inferred:
@@ -296,21 +311,21 @@ func (o *Observation) otherRouted(p *position, r *Revision, kept *int32, budget 
 	return o.delayed(p, r, *kept)
 }
 
-// delayed keeps the pods of an old revision, the so-manieth that is kept, for the scale-down delay.
+// delayed keeps the pods of an old revision, the so-manieth that is kept, for the scale-down delay, but no more than anybody could ask for.
 func (o *Observation) delayed(p *position, r *Revision, kept int32) (size int32, deadline string) {
-	delay := v1alpha1.ScaleDownDelaySeconds(o.Rollout)
+	delay, left := v1alpha1.ScaleDownDelaySeconds(o.Rollout), min(r.Spec, p.replicas)
 	switch {
 	case delay <= 0 || dynamic(o.Rollout) || kept > v1alpha1.ScaleDownDelayRevisionLimit(o.Rollout):
 		return 0, ""
 	case r.Deadline == nil:
 		end := o.Now.Add(seconds(delay))
 		p.look(end.Sub(o.Now))
-		return r.Spec, dateText(end)
+		return left, dateText(end)
 	case !o.Now.Before(*r.Deadline):
 		return 0, ""
 	}
 	p.look(r.Deadline.Sub(o.Now))
-	return r.Spec, dateText(*r.Deadline)
+	return left, dateText(*r.Deadline)
 }
 
 // referenced reports whether a Service of the Rollout may send requests to a revision.

@@ -42,12 +42,22 @@ func routesAt(steps []v1alpha1.CanaryStep, index int32) (headers []v1alpha1.SetH
 	return headers, mirrors
 }
 
-// managedRoutes are the header and mirror routes that should exist now. They lead straight to the canary, so there are none while it has no pod.
+// managedRoutes are the header and mirror routes that should exist now. They lead straight to the canary, so there are none while it has no pod
+// or is to have none.
 func managedRoutes(o *Observation, p *position) (headers []v1alpha1.SetHeaderRoute, mirrors []v1alpha1.SetMirrorRoute) {
-	if p.status.Abort || p.done() || p.skipping() || !p.canaryServes(o) || p.current == nil || p.current.Available == 0 {
+	if !p.leads() || !p.canaryAnswers(o) {
 		return nil, nil
 	}
 	return routesAt(p.steps, p.index())
+}
+
+// leads reports whether the steps so far ask for managed routes to the canary.
+func (p *position) leads() bool {
+	if p.status.Abort || p.done() || p.skipping() {
+		return false
+	}
+	headers, mirrors := routesAt(p.steps, p.index())
+	return len(headers)+len(mirrors) > 0
 }
 
 // routesHeld reports whether the routes were seen to hold exactly these managed routes.
@@ -69,9 +79,13 @@ func routesHeld(t trafficrouting.Observed, headers []v1alpha1.SetHeaderRoute, mi
 }
 
 // routeStepDone reports whether the managed route of the current step was observed as that step wants it.
-// What was observed for an earlier step says nothing about this one.
+// What was observed for an earlier step says nothing about this one. Where there is to be no canary pod there is nobody to lead requests to:
+// the route then comes with the first pod, and the step must not wait for it.
 func (p *position) routeStepDone(o *Observation) bool {
 	headers, mirrors := routesAt(p.steps, p.index())
+	if canarySize(o, p) == 0 {
+		headers, mirrors = nil, nil
+	}
 	return o.TrafficError == "" && p.index() == indexOf(&o.Rollout.Status) && !p.restarted &&
 		o.Traffic.Confirmation != trafficrouting.Pending && routesHeld(o.Traffic, headers, mirrors)
 }

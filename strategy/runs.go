@@ -259,7 +259,7 @@ func stopAndForget(o *Observation, p *position, plan *Plan) {
 			plan.Stop = append(plan.Stop, run.Name)
 		}
 	}
-	var hashes []string
+	hashes := []string{p.status.CurrentPodHash} // even while somebody has deleted its ReplicaSet, which will be made again
 	for _, r := range o.Revisions {
 		if !r.Deleting {
 			hashes = append(hashes, r.Hash)

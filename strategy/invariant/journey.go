@@ -13,7 +13,13 @@ func AbortArrives(m *Moment) string {
 	if m.Routed && (m.Weight != 0 || m.Traffic.Highest != 0) {
 		return fmt.Sprintf("the canary still has the weight %d, and the routes hold %d", m.Weight, m.Traffic.Highest)
 	}
-	if r := m.revision(m.Rollout.Status.CurrentPodHash); !m.Routed && m.Rollout.Status.Abort && r != nil && r.Spec > 0 {
+	if m.Routed && m.managed() {
+		return "managed routes still lead to the canary"
+	}
+	if m.blueGreen() != nil && m.Stable.Hash != m.Rollout.Status.StableRS {
+		return fmt.Sprintf("the active Service selects %s, and the stable revision is %s", m.Stable.Hash, m.Rollout.Status.StableRS)
+	}
+	if r := m.revision(m.Rollout.Status.CurrentPodHash); m.basic() && m.Rollout.Status.Abort && r != nil && r.Spec > 0 {
 		return fmt.Sprintf("the aborted revision %s still has %d pods", r.Hash, r.Spec)
 	}
 	return ""
@@ -28,7 +34,9 @@ func UpdateArrives(m *Moment) string {
 		return fmt.Sprintf("the spec asks for %s, and the stable revision is %s", m.Current, s.StableRS)
 	case m.Routed && (m.Weight != 0 || m.Traffic.Highest != 0):
 		return fmt.Sprintf("the canary's weight is still %d", m.Weight)
-	case m.Routed && (m.Stable.Hash != m.Current || m.Canary.Hash != m.Current):
+	case m.Routed && m.managed():
+		return "managed routes still lead to the canary"
+	case m.Stable.Exists && m.Stable.Hash != m.Current || m.Canary.Exists && m.Canary.Hash != m.Current:
 		return fmt.Sprintf("the Services select %s and %s, and the stable revision is %s", m.Stable.Hash, m.Canary.Hash, m.Current)
 	}
 	if alone := servesAlone(m); alone != "" {
@@ -88,7 +96,7 @@ func AutoscalerSettles(recommended []int32) string {
 
 // Return is what it cost to go back, in the middle of an update, to the revision that was serving all the time.
 type Return struct {
-	// Writes counts the writes besides those of the status.
+	// Writes counts the writes besides those of the status and of analyses.
 	Writes int
 	// Started counts the pods that were started.
 	Started int32

@@ -11,6 +11,7 @@ func OfDecisions() []Predicate[Decision] {
 	return []Predicate[Decision]{
 		{"law 3: shares follow pods", SharesFollowPods},
 		{"law 4: services follow pods", ServicesFollowPods},
+		{"law 3: managed routes lead to pods", ManagedRoutesLeadToPods},
 		{"law 6: abort never raises", AbortNeverRaises},
 		{"I5: the aborted never grow", AbortedNeverGrows},
 		{"I6: commands are obeyed", CommandsAreObeyed},
@@ -18,7 +19,9 @@ func OfDecisions() []Predicate[Decision] {
 		{"I9: the successor serves first", SuccessorServesFirst},
 		{"I9: stable keeps its pods", StableKeepsItsPods},
 		{"I9: only the unused is deleted", OnlyTheUnusedIsDeleted},
+		{"I9: the workload goes last", WorkloadGoesLast},
 		{"I10: promotes on good news", PromotesOnGoodNews},
+		{"I10: switches when allowed", SwitchesWhenAllowed},
 		{"I12: weights stay in range", WeightsStayInRange},
 		{"I12: sizes stay in range", SizesStayInRange},
 		{"I14: steps count when confirmed", StepsCountWhenConfirmed},

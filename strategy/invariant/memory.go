@@ -93,6 +93,9 @@ func told(p *strategy.Plan) (text string) {
 			text += " " + name
 		}
 	}
+	if p.Workload != nil {
+		text += fmt.Sprintf(" workload %d", p.Workload.Replicas)
+	}
 	if p.Stamp != nil {
 		text += " stamp"
 	}

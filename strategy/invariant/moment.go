@@ -11,6 +11,11 @@ type Moment struct {
 	strategy.Observation
 	// Weight is the canary's weight by which requests are really divided; the routes may hold another one already.
 	Weight int32
+	// Headers and Mirrors are the managed routes that requests really take.
+	Headers []v1alpha1.SetHeaderRoute
+	Mirrors []v1alpha1.SetMirrorRoute
+	// Lent is the number of available pods of the workload that workloadRef names; only a Service that selects pods of every revision meets them.
+	Lent int32
 }
 
 // Decision is a plan and what it was made from, which may be older than the world that it is written to.
@@ -58,19 +63,27 @@ func (m *Moment) available(hash string) int32 {
 	return 0
 }
 
-// total is the number of available pods of all revisions.
+// total is the number of available pods of all revisions, and of the workload that the Rollout takes over from.
 func (m *Moment) total() int32 {
-	sum := int32(0)
+	sum := m.Lent
 	for i := range m.Revisions {
 		sum += m.Revisions[i].Available
 	}
 	return sum
 }
 
+func (m *Moment) blueGreen() *v1alpha1.BlueGreenStrategy { return m.Rollout.Spec.Strategy.BlueGreen }
+
+// basic reports whether the Rollout shares its traffic by nothing but numbers of pods.
+func (m *Moment) basic() bool { return !m.Routed && m.blueGreen() == nil }
+
 // weights are the canary weights by which requests may be divided before anything is observed again:
 // a gateway that has not confirmed the routes may follow them at any instant.
 func (m *Moment) weights() []int32 {
-	if m.Traffic.Confirmation == trafficrouting.Pending {
+	switch {
+	case !m.Routed:
+		return []int32{0} // the active Service of blue-green gets everything
+	case m.Traffic.Confirmation == trafficrouting.Pending:
 		return []int32{m.Weight, m.Traffic.Lowest, m.Traffic.Highest}
 	}
 	return []int32{m.Weight}
@@ -80,14 +93,25 @@ func (m *Moment) weights() []int32 {
 type backend struct {
 	strategy.Service
 	share int32
+	// picked is true while managed routes lead to the Service, whatever its share.
+	picked bool
 }
 
+// reached reports whether any request may be sent to the Service.
+func (b backend) reached() bool { return b.share > 0 || b.picked }
+
 func (m *Moment) canary() backend {
-	b := backend{Service: m.Canary}
+	b := backend{Service: m.Canary, picked: m.Routed && m.managed()}
 	for _, w := range m.weights() {
 		b.share = max(b.share, w)
 	}
 	return b
+}
+
+// managed reports whether requests may take managed routes.
+func (m *Moment) managed() bool {
+	t := &m.Traffic
+	return len(m.Headers)+len(m.Mirrors) > 0 || t.Confirmation == trafficrouting.Pending && len(t.Headers)+len(t.Mirrors)+len(t.Extra) > 0
 }
 
 func (m *Moment) stable() backend {
@@ -98,14 +122,26 @@ func (m *Moment) stable() backend {
 	return b
 }
 
-// backends are the two Services of a routed Rollout.
+// backends are the two Services of a Rollout: with blue-green the preview and the active one.
 func (m *Moment) backends() [2]backend { return [2]backend{m.canary(), m.stable()} }
+
+// demand is how many pods the greatest share of a Service asks for.
+func (m *Moment) demand(b backend, replicas int32) int32 {
+	pods := shareUp(replicas, b.share, m.full())
+	if b.picked {
+		pods = max(pods, 1)
+	}
+	return pods
+}
 
 func (b backend) selects(hash string) bool { return b.Exists && (b.Hash == "" || b.Hash == hash) }
 
 // behind is the number of available pods that a Service selects.
 func (m *Moment) behind(b backend) int32 {
 	sum := int32(0)
+	if b.Exists && b.Hash == "" {
+		sum = m.Lent
+	}
 	for i := range m.Revisions {
 		if b.selects(m.Revisions[i].Hash) {
 			sum += m.Revisions[i].Available
@@ -117,7 +153,7 @@ func (m *Moment) behind(b backend) int32 {
 // answers reports whether any request finds somebody.
 func (m *Moment) answers() bool {
 	for _, b := range m.backends() {
-		if b.share > 0 && m.behind(b) > 0 {
+		if b.reached() && m.behind(b) > 0 {
 			return true
 		}
 	}
@@ -165,7 +201,16 @@ func (d *Decision) sameAttempt() bool {
 // serves or to where steps are not asked for.
 func (d *Decision) skipping() bool {
 	serving := d.Seen.serving()
-	return d.Seen.Rollout.Status.PromoteFull && d.sameUpdate() && !d.Plan.Status.Abort || serving == nil || serving.Hash == d.Plan.Status.CurrentPodHash || d.returning(serving)
+	return d.Seen.Rollout.Status.PromoteFull && d.sameUpdate() && !d.Plan.Status.Abort || serving == nil || serving.Hash == d.Plan.Status.CurrentPodHash ||
+		d.returning(serving) || d.insideDelay()
+}
+
+// insideDelay reports whether blue-green goes back to a revision older than the one that serves which has every pod because its scale-down
+// delay is not over.
+func (d *Decision) insideDelay() bool {
+	now, serving := d.Seen.revision(d.Plan.Status.CurrentPodHash), d.Seen.serving()
+	return d.Seen.blueGreen() != nil && now != nil && now.Deadline != nil && d.Seen.Now.Before(*now.Deadline) &&
+		now.Spec == d.Seen.replicas() && now.Available == d.Seen.replicas() && now.Created.Before(serving.Created)
 }
 
 // returning reports whether the new revision is older than the one that serves, with fewer between them than rollbackWindow.revisions.

@@ -29,7 +29,7 @@ func SizesStayInRange(d *Decision) string {
 		}
 	}
 	limit := d.Seen.replicas() + v1alpha1.MaxSurge(d.Seen.Rollout)
-	if !d.Seen.Routed && after > max(total, limit) {
+	if d.Seen.basic() && after > max(total, limit) {
 		return fmt.Sprintf("all ReplicaSets together grow from %d to %d, and %d is the most", total, after, limit)
 	}
 	return ""
@@ -40,6 +40,8 @@ func (d *Decision) largest(hash string) int32 {
 	switch {
 	case hash != s.CurrentPodHash && hash != s.StableRS:
 		return 0
+	case d.Seen.blueGreen() != nil:
+		return max(d.Seen.replicas(), v1alpha1.PreviewReplicaCount(d.Seen.Rollout))
 	case !d.Seen.Routed:
 		return d.Seen.replicas() + v1alpha1.MaxSurge(d.Seen.Rollout)
 	}
@@ -70,7 +72,7 @@ func SuccessorServesFirst(d *Decision) string {
 		return ""
 	}
 	hash, full := d.Plan.Status.StableRS, d.Seen.replicas()
-	if surge := v1alpha1.MaxSurge(d.Seen.Rollout); !d.Seen.Routed && (d.Seen.Stable.Exists || d.Seen.Canary.Exists) {
+	if surge := v1alpha1.MaxSurge(d.Seen.Rollout); d.Seen.basic() && (d.Seen.Stable.Exists || d.Seen.Canary.Exists) {
 		full = min(full, full+surge-1)
 	}
 	if have, need := d.Seen.available(hash), d.enough(full); have < need {
@@ -79,11 +81,11 @@ func SuccessorServesFirst(d *Decision) string {
 	return ""
 }
 
-// StableKeepsItsPods is I9 while an update is under way behind a router: the revision that serves is neither shrunk below spec.replicas
-// nor deleted, so that there is always something whole to turn back to.
+// StableKeepsItsPods is I9 while an update is under way behind a router or with blue-green: the revision that serves is neither shrunk below
+// spec.replicas nor deleted, so that there is always something whole to turn back to.
 func StableKeepsItsPods(d *Decision) string {
 	c := d.Seen.Rollout.Spec.Strategy.Canary
-	if !d.Seen.Routed || !d.updating() || c.DynamicStableScale {
+	if d.Seen.basic() || !d.updating() || c != nil && c.DynamicStableScale {
 		return ""
 	}
 	for _, i := range d.Plan.Scale {

@@ -2,8 +2,10 @@ package invariant
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sluice-delivery/sluice/analysis"
@@ -106,6 +108,9 @@ func StepsCountWhenConfirmed(d *Decision) string {
 		if fixed := d.fixedAt(i); fixed != nil && *fixed == 0 {
 			continue // without a single canary pod nobody can be sent there
 		}
+		if broken := d.routesMissing(i); broken != "" {
+			return broken
+		}
 		if w != nil && !d.divided(*w) {
 			return fmt.Sprintf("step %d counts as done while the canary %q really has %d and not %d", i, d.Seen.Canary.Hash, d.Seen.Weight, *w)
 		}
@@ -114,6 +119,46 @@ func StepsCountWhenConfirmed(d *Decision) string {
 		return fmt.Sprintf("the update is completed while the canary %q really has %d and not %d", d.Seen.Canary.Hash, d.Seen.Weight, d.Seen.full())
 	}
 	return ""
+}
+
+// routesMissing says which managed route requests do not really take, or still take, though its step counts as done. Where the
+// user asks for no canary pod there are none.
+func (d *Decision) routesMissing(step int) string {
+	s := d.Seen.steps()[step]
+	if s.SetHeaderRoute == nil && s.SetMirrorRoute == nil || d.asksForNobody(step) {
+		return ""
+	}
+	headers, mirrors := d.Seen.managedAt(step)
+	if len(headers)+len(mirrors)+len(d.Seen.Headers)+len(d.Seen.Mirrors) == 0 ||
+		equality.Semantic.DeepEqual(headers, d.Seen.Headers) && equality.Semantic.DeepEqual(mirrors, d.Seen.Mirrors) {
+		return ""
+	}
+	return fmt.Sprintf("step %d counts as done while requests take the managed routes %v %v and not %v %v", step, d.Seen.Headers, d.Seen.Mirrors, headers, mirrors)
+}
+
+// asksForNobody reports whether the user asks for no canary pod at a step.
+func (d *Decision) asksForNobody(step int) bool {
+	fixed := d.fixedAt(step)
+	return d.Seen.replicas() == 0 || fixed != nil && *fixed == 0
+}
+
+// managedAt are the managed routes that the steps up to one leave behind.
+func (m *Moment) managedAt(step int) (headers []v1alpha1.SetHeaderRoute, mirrors []v1alpha1.SetMirrorRoute) {
+	for _, s := range m.steps()[:min(step+1, len(m.steps()))] {
+		if h := s.SetHeaderRoute; h != nil {
+			headers = slices.DeleteFunc(headers, func(x v1alpha1.SetHeaderRoute) bool { return x.Name == h.Name })
+			if len(h.Match) > 0 {
+				headers = append(headers, *h)
+			}
+		}
+		if r := s.SetMirrorRoute; r != nil {
+			mirrors = slices.DeleteFunc(mirrors, func(x v1alpha1.SetMirrorRoute) bool { return x.Name == r.Name })
+			if len(r.Match) > 0 {
+				mirrors = append(mirrors, *r)
+			}
+		}
+	}
+	return headers, mirrors
 }
 
 func (d *Decision) divided(weight int32) bool {

@@ -13,11 +13,11 @@ import (
 // A request that reaches nobody is an outage, however short.
 func BackendsAnswer(w *Write) string {
 	before := w.Before.backends()
-	if !w.After.Routed || w.Seen.replicas() == 0 || !w.Before.answers() {
+	if w.After.basic() || w.Seen.replicas() == 0 || !w.Before.answers() {
 		return ""
 	}
 	for i, b := range w.After.backends() {
-		if b.share == 0 || w.After.behind(b) > 0 || before[i].share > 0 && w.Before.behind(before[i]) == 0 || w.mustEvict(b) {
+		if !b.reached() || w.After.behind(b) > 0 || before[i].reached() && w.Before.behind(before[i]) == 0 || w.mustEvict(b) {
 			continue
 		}
 		return fmt.Sprintf("Service %s may be sent %d of %d and no pod behind it is available", b.Name, b.share, w.After.full())
@@ -38,7 +38,7 @@ func CapacityFollowsDemand(w *Write) string {
 	if strings.HasPrefix(w.Object, "pod/") {
 		spared = max(1, w.Seen.unavailable())
 	}
-	if !w.After.Routed {
+	if w.After.basic() {
 		floor := w.Seen.replicas() - max(spared, w.Seen.unavailable())
 		if before, after := w.Before.total(), w.After.total(); after < min(before, floor) {
 			return fmt.Sprintf("%d available pods are left of %d, and %d are the least", after, before, floor)
@@ -53,7 +53,7 @@ func CapacityFollowsDemand(w *Write) string {
 		}
 	}
 	for _, b := range w.After.backends() {
-		demand := shareUp(w.Seen.replicas(), b.share, w.After.full()) - spared
+		demand := w.After.demand(b, w.Seen.replicas()) - spared
 		if before, after := w.Before.total(), w.After.total(); b.Exists && b.Hash == "" && after < min(before, demand) {
 			return fmt.Sprintf("%d available pods are left of %d behind Service %s, and its traffic demands %d", after, before, b.Name, demand)
 		}
@@ -68,7 +68,7 @@ func (w *Write) demand(hash string) int32 {
 		if b.Hash != hash || !b.Exists {
 			continue
 		}
-		share := shareUp(w.Seen.replicas(), b.share, w.After.full())
+		share := w.After.demand(b, w.Seen.replicas())
 		if fixed := w.fixed(); i == 0 && fixed != nil && hash == w.Plan.Status.CurrentPodHash {
 			share = min(share, *fixed)
 		}
@@ -110,7 +110,7 @@ func (d *Decision) fixedAt(step int) *int32 {
 // A return to the stable revision must not overload the few pods that it has left. Only when nobody answers for the canary
 // is a crowded pod better than none.
 func StableCarriesItsShare(w *Write) string {
-	if !w.After.Routed || strings.HasPrefix(w.Object, "pod/") {
+	if w.After.basic() || strings.HasPrefix(w.Object, "pod/") {
 		return ""
 	}
 	before, after := w.missing(&w.Before), w.missing(&w.After)
@@ -169,22 +169,41 @@ func (d *Decision) enough(need int32) int32 {
 	return need
 }
 
-// ServicesFollowPods is law 4: a Service is switched only to a revision that carries what the Service is sent.
+// ServicesFollowPods is law 4: a Service is switched only to a revision that carries what the Service is sent. With blue-green and nothing whole,
+// one with no fewer pods than there are behind the Service is better than none.
 func ServicesFollowPods(d *Decision) string {
-	if !d.Seen.Routed || d.Seen.replicas() == 0 {
+	if d.Seen.basic() || d.Seen.replicas() == 0 {
 		return ""
 	}
 	for _, p := range d.Plan.Point {
 		for _, b := range d.Seen.backends() {
-			if p.Service != b.Name || p.Hash == b.Hash || b.share == 0 {
+			if p.Service != b.Name || p.Hash == b.Hash || !b.reached() {
 				continue
 			}
 			need := max(1, shareUp(d.Seen.replicas(), b.share, d.Seen.full())-d.Seen.unavailable())
+			if !d.Seen.Routed {
+				need = max(1, min(need, d.Seen.behind(b)))
+			}
 			if have := d.Seen.available(p.Hash); have < need {
 				return fmt.Sprintf("Service %s, which may be sent %d of %d, is pointed at %s with %d available pods of %d that carry it",
 					b.Name, b.share, d.Seen.full(), p.Hash, have, need)
 			}
 		}
+	}
+	return ""
+}
+
+// ManagedRoutesLeadToPods is law 3 for managed routes, which send requests to the canary whatever its weight: there are some only while it answers.
+func ManagedRoutesLeadToPods(d *Decision) string {
+	t, seen := d.Plan.Traffic, &d.Seen
+	if t == nil || len(t.Split.Headers)+len(t.Split.Mirrors) == 0 {
+		return ""
+	}
+	switch {
+	case !d.updating() || d.Plan.Status.Abort:
+		return "there are managed routes and no update under way that could ask for them"
+	case seen.Canary.Hash != d.Plan.Status.CurrentPodHash || seen.available(seen.Canary.Hash) == 0:
+		return fmt.Sprintf("managed routes lead to Service %s, which selects %q with %d available pods", seen.Canary.Name, seen.Canary.Hash, seen.available(seen.Canary.Hash))
 	}
 	return ""
 }

@@ -148,7 +148,13 @@ var stories = []story{
 	{name: "blue-green switches once and keeps the old colour for a while", why: "The preview is whole before anybody is sent to it.",
 		spec: byColor, extra: "autoPromotionEnabled: false", tell: func(s *teller) { s.release("v2"); s.promote(); s.wait(31 * time.Second) }},
 	{name: "blue-green returns at once inside the delay", why: "The old colour still has its pods.",
-		spec: byColor, extra: "autoPromotionEnabled: false", tell: func(s *teller) { s.release("v2"); s.promote(); s.wait(5 * time.Second); s.release("v1") }},
+		spec: byColor, extra: "autoPromotionEnabled: false", tell: func(s *teller) {
+			s.wait(time.Minute)
+			s.release("v2")
+			s.promote()
+			s.wait(5 * time.Second)
+			s.release("v1")
+		}},
 	{name: "blue-green is judged before the switch", why: "A failed analysis leaves the users where they are.",
 		spec: byColor, extra: "prePromotionAnalysis: {templates: [{templateName: check}]}", tell: func(s *teller) {
 			s.release("v2")

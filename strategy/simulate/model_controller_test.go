@@ -1,7 +1,6 @@
 package simulate_test
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -24,7 +23,6 @@ type view struct {
 // landing is a write whose author is gone.
 type landing struct {
 	write    simulate.Write
-	object   string
 	seen     view
 	decision *invariant.Decision
 }
@@ -41,15 +39,13 @@ func (m *model) fresh() view {
 
 // lagging is what caches show that each lag behind in their own way, though never behind what this controller wrote itself.
 func (m *model) lagging() view {
-	pick := func(kind string) *shot {
+	m.counts.lagging++
+	by := map[string]*shot{}
+	for _, kind := range []string{"rollout", "set", "service", "route", "run", "workload"} {
 		floor := max(m.floors[kind], m.first)
 		at := rapid.IntRange(floor, m.first+len(m.shots)-1).Draw(m.t, "cache of "+kind)
 		m.floors[kind] = at
-		return &m.shots[at-m.first]
-	}
-	by := map[string]*shot{}
-	for _, kind := range []string{"rollout", "set", "service", "route", "run"} {
-		by[kind] = pick(kind)
+		by[kind] = m.shots[at-m.first]
 	}
 	by["pod"] = m.now()
 	v := view{outside: m.outside, written: m.written, version: func(o string) int64 { return by[kindOf(o)].versions[o] }}
@@ -59,13 +55,19 @@ func (m *model) lagging() view {
 	v.Moment = by["rollout"].Moment
 	v.Revisions, v.Runs = by["set"].Revisions, by["run"].Runs
 	v.Stable, v.Canary = by["service"].Stable, by["service"].Canary
-	v.Traffic, v.Weight = by["route"].Traffic, by["route"].Weight
+	v.Workload, v.Lent = by["workload"].Workload, by["workload"].Lent
+	route := by["route"]
+	v.Weight, v.Headers, v.Mirrors = route.Weight, route.Headers, route.Mirrors
+	if v.Routed {
+		v.Traffic = route.routes.Observe(v.Rollout)
+	}
 	return v
 }
 
 // deposed is what a controller sees that came to life behind the others.
 func (m *model) deposed() view {
-	s := &m.shots[rapid.IntRange(0, len(m.shots)-1).Draw(m.t, "lags at")]
+	m.counts.deposed++
+	s := m.shots[rapid.IntRange(0, len(m.shots)-1).Draw(m.t, "lags at")]
 	return view{Moment: s.Moment, version: func(o string) int64 { return s.versions[o] }, outside: s.outside, written: s.written}
 }
 
@@ -112,63 +114,31 @@ func (m *model) known(v view) []strategy.Revision {
 func deepCopy(o strategy.Observation) strategy.Observation {
 	o.Rollout = o.Rollout.DeepCopy()
 	o.Revisions, o.Pods = slices.Clone(o.Revisions), slices.Clone(o.Pods)
-	runs := o.Runs
-	o.Runs = nil
-	for i := range runs {
-		o.Runs = append(o.Runs, *runs[i].DeepCopy())
+	o.Runs = slices.Clone(o.Runs)
+	for i := range o.Runs {
+		o.Runs[i] = *o.Runs[i].DeepCopy()
 	}
 	return o
-}
-
-// objects names what each write of a plan is about, in the order of World.Writes.
-func objects(p *strategy.Plan) (names []string) {
-	if p.Traffic != nil {
-		names = append(names, "route")
-	}
-	for _, i := range p.Point {
-		names = append(names, "service/"+i.Service)
-	}
-	for _, i := range p.Scale {
-		names = append(names, "set/"+i.Name)
-	}
-	for _, i := range p.Start {
-		names = append(names, "run/"+i.Run.Name)
-	}
-	for _, list := range []struct {
-		kind  string
-		names []string
-	}{{"run/", p.Stop}, {"run/", p.Forget}, {"set/", p.Prune}, {"pod/", p.Evict}} {
-		for _, name := range list.names {
-			names = append(names, list.kind+name)
-		}
-	}
-	if p.Stamp != nil {
-		names = append(names, "rollout")
-	}
-	return append(names, "rollout")
 }
 
 // pass decides once and writes as much as fate allows.
 func (m *model) pass(v view) {
 	d := m.decide(v)
-	writes, names := m.w.Writes(d.Plan), objects(&d.Plan)
-	order := make([]int, len(writes))
-	for i := range order {
-		order[i] = i
-	}
+	writes := m.w.Writes(d.Plan)
+	order := upTo(len(writes))
 	switch rapid.IntRange(0, 5).Draw(m.t, "fate") {
 	case 0:
 		m.crashes++
 		cut := rapid.IntRange(0, len(writes)-1).Draw(m.t, "crashes after")
-		if kindOf(names[cut]) != "pod" && rapid.IntRange(0, 3).Draw(m.t, "one write is on its way") == 0 {
-			m.late = append(m.late, landing{write: writes[cut], object: names[cut], seen: v, decision: d})
+		if kindOf(writes[cut].Object) != "pod" && rapid.IntRange(0, 3).Draw(m.t, "one write is on its way") == 0 {
+			m.late = append(m.late, landing{write: writes[cut], seen: v, decision: d})
 		}
 		order = order[:cut]
 	case 1:
 		order = rapid.Permutation(order).Draw(m.t, "order")
 		order = order[:rapid.IntRange(0, len(order)).Draw(m.t, "so many")]
 	}
-	m.write(v, d, writes, names, order)
+	m.write(v, d, writes, order)
 }
 
 // passWhole decides once and writes everything; it reports whether there was anything.
@@ -179,15 +149,19 @@ func (m *model) passWhole() bool {
 		return false
 	}
 	writes := m.w.Writes(d.Plan)
-	order := make([]int, len(writes))
-	for i := range order {
-		order[i] = i
-	}
-	m.write(v, d, writes, objects(&d.Plan), order)
+	m.write(v, d, writes, upTo(len(writes)))
 	return true
 }
 
-func (m *model) write(v view, d *invariant.Decision, writes []simulate.Write, names []string, order []int) {
+func upTo(n int) []int {
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	return order
+}
+
+func (m *model) write(v view, d *invariant.Decision, writes []simulate.Write, order []int) {
 	own := map[string]int64{}
 	before, version := m.written, v.version
 	v.version = func(o string) int64 {
@@ -199,14 +173,15 @@ func (m *model) write(v view, d *invariant.Decision, writes []simulate.Write, na
 	for _, i := range order {
 		v.written += m.written - before // it knows what it has just written itself
 		before = m.written
-		if m.land(v, d, writes[i], names[i]) && names[i] == "rollout" {
+		if m.land(v, d, writes[i]) && writes[i].Object == "rollout" {
 			own["rollout"] = m.versions["rollout"]
 		}
 	}
 }
 
 // land makes one write if nobody changed the object since it was seen, and checks what it did to the world.
-func (m *model) land(v view, d *invariant.Decision, write simulate.Write, object string) bool {
+func (m *model) land(v view, d *invariant.Decision, write simulate.Write) bool {
+	object := write.Object
 	seen, met := v.version(object), m.versions[object]
 	if kindOf(object) == "pod" {
 		seen, met = 0, 0
@@ -219,8 +194,8 @@ func (m *model) land(v view, d *invariant.Decision, write simulate.Write, object
 		return false
 	}
 	m.writes, m.written = m.writes+1, m.written+1
-	if object == "rollout" {
-		m.statuses++
+	if kind := kindOf(object); kind != "rollout" && kind != "run" {
+		m.effects++
 	}
 	before := m.now().Moment
 	m.touch(object)
@@ -229,8 +204,7 @@ func (m *model) land(v view, d *invariant.Decision, write simulate.Write, object
 	}
 	write.Do()
 	m.forgetGone()
-	text := strings.Join(write.Lines, "; ")
-	m.changed(fmt.Sprintf("   writes %s: %s", object, text))
+	m.changed("   writes ", object, " ", write.Lines)
 	m.floors[kindOf(object)] = m.first + len(m.shots) - 1
 	w := &invariant.Write{Decision: d, Before: before, After: m.now().Moment, Object: object, SeenVersion: seen, Version: met}
 	predicates := invariant.OfWrites
@@ -242,6 +216,9 @@ func (m *model) land(v view, d *invariant.Decision, write simulate.Write, object
 	}
 	if name, broken := invariant.Check(predicates(), w); broken != "" {
 		m.fail(name, broken)
+	}
+	if broken := m.journal.Twice(w); broken != "" {
+		m.fail("I7: nothing begins twice", broken)
 	}
 	return true
 }

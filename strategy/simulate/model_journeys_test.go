@@ -37,7 +37,7 @@ func (m *model) judgeJourneys() {
 	} {
 		m.journeys++
 		c := m.clone()
-		c.log = append(c.log, "--- "+j.name)
+		c.log = append(c.log, entry{what: []any{"--- ", j.name}})
 		if broken := j.try(c); broken != "" {
 			c.fail(j.name, broken)
 		}
@@ -48,7 +48,7 @@ func (m *model) judgeJourneys() {
 func (m *model) rest(dead ...string) {
 	for range rounds {
 		m.settle()
-		waits := m.w.Routed && m.w.Reports && !m.w.Confirmed
+		waits := m.w.Routed() && m.w.Reports && !m.w.Confirmed
 		for _, s := range m.w.Sets {
 			waits = waits || s.Available < s.Replicas && !slices.Contains(dead, s.Hash)
 		}
@@ -64,6 +64,9 @@ func (m *model) updating() bool {
 	s := &m.w.Rollout.Status
 	return m.w.Set(s.StableRS) != nil && s.StableRS != s.CurrentPodHash && s.CurrentPodHash == m.w.Image
 }
+
+// wholeStable reports whether the strategy keeps every pod of the stable revision during an update.
+func (m *model) wholeStable() bool { return m.w.Routed() || m.w.Rollout.Spec.Strategy.BlueGreen != nil }
 
 func (m *model) abortJourney() string { return m.abortWith() }
 
@@ -92,7 +95,7 @@ func (m *model) abortWith(dead ...string) string {
 
 // clear takes away what the user holds the update up with.
 func (m *model) clear() {
-	m.w.Invalid, m.w.Rollout.Spec.Paused = "", false
+	m.w.Invalid, m.edited().Spec.Paused = "", false
 	m.edit("nothing is in the way")
 	m.settle()
 }
@@ -115,7 +118,11 @@ func (m *model) updateJourney() string {
 	if m.w.Rollout.Status.Abort {
 		m.retry(m.t)
 	}
-	for range rounds + 3*len(m.w.Rollout.Spec.Strategy.Canary.Steps) {
+	most := rounds
+	if c := m.w.Rollout.Spec.Strategy.Canary; c != nil {
+		most += 3 * len(c.Steps)
+	}
+	for range most {
 		m.goesWell()
 	}
 	m.settle()
@@ -156,7 +163,7 @@ func (m *model) scalerJourney() string {
 			c.rest()
 			n := c.recommended(load, byStatus)
 			recommended = append(recommended, n)
-			c.w.Rollout.Spec.Replicas = &n
+			c.edited().Spec.Replicas = &n
 			c.edit("autoscaler")
 		}
 		if broken := invariant.AutoscalerSettles(recommended); broken != "" {
@@ -166,22 +173,30 @@ func (m *model) scalerJourney() string {
 	return ""
 }
 
+// interruptedJourney kills the controller after each write of one pass, one after the other.
 func (m *model) interruptedJourney() string {
 	whole := m.clone()
 	whole.rest()
-	v := m.fresh()
-	d := m.decide(v)
-	writes, names := m.w.Writes(d.Plan), objects(&d.Plan)
-	cut := len(m.log) % len(writes)
-	for i := range cut {
-		m.land(v, d, writes[i], names[i])
+	most := 1
+	for cut := 0; cut < most; cut++ {
+		c := m.clone()
+		v := c.fresh()
+		d := c.decide(v)
+		writes := c.w.Writes(d.Plan)
+		most = len(writes)
+		c.crashes++
+		c.write(v, d, writes, upTo(cut))
+		c.rest()
+		if broken := invariant.SameOutcome(&c.now().Moment, &whole.now().Moment); broken != "" {
+			m.log = c.log
+			return broken
+		}
 	}
-	m.rest()
-	return invariant.SameOutcome(&m.now().Moment, &whole.now().Moment)
+	return ""
 }
 
 func (m *model) returnJourney() string {
-	if !m.updating() || !m.w.Routed || m.w.Invalid != "" {
+	if !m.updating() || !m.wholeStable() || m.w.Invalid != "" {
 		return ""
 	}
 	s := &m.w.Rollout.Status
@@ -196,13 +211,13 @@ func (m *model) returnJourney() string {
 	for _, set := range m.w.Sets {
 		pods[set.Hash] = set.Spec
 	}
-	before, statuses := m.writes, m.statuses
+	before := m.effects
 	m.backToStable(m.t)
 	for range rounds {
 		m.rest()
 		m.wait(time.Second + strategy.Decide(m.now().Observation).After)
 	}
-	r := invariant.Return{Writes: m.writes - before - (m.statuses - statuses)}
+	r := invariant.Return{Writes: m.effects - before}
 	for _, set := range m.w.Sets {
 		r.Started += max(0, set.Spec-pods[set.Hash])
 	}

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 	"github.com/sluice-delivery/sluice/strategy"
 	"github.com/sluice-delivery/sluice/strategy/invariant"
 	"github.com/sluice-delivery/sluice/strategy/simulate"
@@ -17,7 +19,7 @@ import (
 
 // Unless flags or variables of rapid say otherwise, the model always walks the same paths, and as many as a minute allows.
 const (
-	modelChecks = "600"
+	modelChecks = "1200"
 	modelSteps  = "50"
 	modelSeed   = "1"
 )
@@ -48,11 +50,21 @@ func TestModel(t *testing.T) {
 		t.Repeat(m.actions())
 		m.judgeJourneys()
 	})
-	fmt.Printf("model: %d states, %d writes, %d crashes, %d conflicts, %d decisions, %d journeys\n",
-		counts.states, counts.writes, counts.crashes, counts.conflicts, counts.decisions, counts.journeys)
+	fmt.Println(counts)
 }
 
-type counts struct{ states, writes, statuses, crashes, conflicts, decisions, journeys int }
+// counts are what the walks did so far.
+type counts struct {
+	states, decisions, writes, effects, journeys        int
+	crashes, conflicts, lagging, deposed, late, meddled int
+}
+
+func (c *counts) String() string {
+	faults := c.crashes + c.conflicts + c.lagging + c.deposed + c.late + c.meddled
+	return fmt.Sprintf("model: %d states explored, %d decisions, %d writes, %d journeys to an end; %d faults injected: %d crashes between writes, "+
+		"%d writes refused as outdated, %d decisions of lagging caches, %d of deposed leaders, %d writes of the dead, %d deeds of others",
+		c.states, c.decisions, c.writes, c.journeys, faults, c.crashes, c.conflicts, c.lagging, c.deposed, c.late, c.meddled)
+}
 
 // model is a world, what controllers have seen of it, and what happened.
 type model struct {
@@ -63,21 +75,23 @@ type model struct {
 	versions map[string]int64
 	clock    int64
 	// shots are the latest states of the world, the newest last; first is the number of the oldest.
-	shots []shot
+	shots []*shot
 	first int
 	// floors are the oldest shots that the controller's caches may still show, by kind: they never go back, nor behind its own writes.
 	floors map[string]int
-	// outside counts what others did to pods, routes and Services, written what controllers wrote. One that missed some of either is not to
-	// blame for the world: nobody can foresee others, and what its predecessor wrote is kept from it by the lease alone.
+	// outside counts what others did to pods, routes, Services and the strategy, written what controllers wrote. One that missed some of either
+	// is not to blame for the world: nobody can foresee others, and what its predecessor wrote is kept from it by the lease alone.
 	outside, written int
+	journal          invariant.Journal
 	// late is a write of a controller that is gone, still on its way.
 	late []landing
-	log  []string
+	log  []entry
 }
 
 // shot is one state of the world.
 type shot struct {
 	invariant.Moment
+	routes           simulate.Routes
 	versions         map[string]int64
 	outside, written int
 }
@@ -86,8 +100,9 @@ func newModel(t *rapid.T, c *counts) *model {
 	m := &model{counts: c, t: t, versions: map[string]int64{}, floors: map[string]int{}}
 	r := drawRollout(t)
 	m.w = newWorld(r)
-	m.w.Reports = m.w.Routed && rapid.Bool().Draw(t, "a gateway reports")
-	m.touch("rollout", "route")
+	m.w.Reports = m.w.Routed() && rapid.Bool().Draw(t, "a gateway reports")
+	drawWorkload(t, m.w)
+	m.touch("rollout", "route", "workload")
 	for name := range m.w.Services {
 		m.touch("service/" + name)
 	}
@@ -110,65 +125,41 @@ func (m *model) touch(objects ...string) {
 }
 
 // changed records the state that an event or a write led to.
-func (m *model) changed(what string) {
+func (m *model) changed(what ...any) {
 	m.states++
-	if m.w.Routed && !m.w.Reports {
+	if m.w.Routed() && !m.w.Reports {
 		m.w.Program()
 	}
 	m.syncPods()
-	m.log = append(m.log, what+m.digest())
-	m.shots = append(m.shots, shot{
-		Moment: invariant.Moment{Observation: m.w.Observe(), Weight: m.w.Data}, versions: maps.Clone(m.versions), outside: m.outside, written: m.written,
-	})
+	s := &shot{
+		Moment: invariant.Moment{Observation: m.w.Observe(), Weight: m.w.Data, Headers: m.w.Followed.Headers, Mirrors: m.w.Followed.Mirrors},
+		routes: m.w.Routes, versions: maps.Clone(m.versions), outside: m.outside, written: m.written,
+	}
+	if m.w.Workload != nil {
+		s.Lent = m.w.Workload.Available
+	}
+	m.log = append(m.log, entry{what: what, at: s})
+	m.shots = append(m.shots, s)
 	if len(m.shots) > memory {
 		m.shots, m.first = m.shots[1:], m.first+1
 	}
 }
 
-func (m *model) now() *shot { return &m.shots[len(m.shots)-1] }
+func (m *model) now() *shot { return m.shots[len(m.shots)-1] }
 
-// digest is the world in one line.
-func (m *model) digest() string {
-	var b strings.Builder
-	s := &m.w.Rollout.Status
-	fmt.Fprintf(&b, "  [R=%d", replicasOf(m.w.Rollout))
-	for _, set := range m.w.Sets {
-		fmt.Fprintf(&b, " %s:%d/%d", set.Hash, set.Available, set.Spec)
-		if set.Deadline != nil {
-			fmt.Fprintf(&b, "(until %s)", set.Deadline.Format("05:04"))
-		}
-	}
-	fmt.Fprintf(&b, " held=%d data=%d", m.w.Held, m.w.Data)
-	for _, name := range []string{"stable", "canary"} {
-		if service := m.w.Services[name]; service != nil {
-			fmt.Fprintf(&b, " %s→%q", name, service.Hash)
-		}
-	}
-	step := int32(-1)
-	if s.CurrentStepIndex != nil {
-		step = *s.CurrentStepIndex
-	}
-	fmt.Fprintf(&b, " step=%d cur=%s stable=%s", step, s.CurrentPodHash, s.StableRS)
-	for _, flag := range []struct {
-		name string
-		on   bool
-	}{
-		{"abort", s.Abort}, {"full", s.PromoteFull}, {"pausing", len(s.PauseConditions) > 0}, {"user-paused", m.w.Rollout.Spec.Paused},
-		{"invalid", m.w.Invalid != ""}, {"unconfirmed", m.w.Reports && !m.w.Confirmed},
-	} {
-		if flag.on {
-			b.WriteString(" " + flag.name)
-		}
-	}
-	for _, run := range m.w.Runs {
-		fmt.Fprintf(&b, " %s=%s", run.Name, run.Status.Phase)
-	}
-	return b.String() + "]"
+// edited is the Rollout, copied for a change, because the states that were recorded share the old one.
+func (m *model) edited() *v1alpha1.Rollout {
+	m.w.Rollout = m.w.Rollout.DeepCopy()
+	return m.w.Rollout
 }
 
 // fail tells what is broken. Only the name is the error, so that a smaller walk to the same one counts as the same.
 func (m *model) fail(name, broken string) {
-	m.t.Logf("%s: %s\n%s", name, broken, strings.Join(m.log, "\n"))
+	var story strings.Builder
+	for _, e := range m.log {
+		story.WriteString(e.String() + "\n")
+	}
+	m.t.Logf("%s: %s\n%s", name, broken, story.String())
 	m.t.Fatal(name)
 }
 
@@ -177,15 +168,14 @@ func (m *model) clone() *model {
 	c := *m
 	c.w = cloneWorld(m.w)
 	c.versions, c.floors = maps.Clone(m.versions), maps.Clone(m.floors)
-	c.shots = append([]shot(nil), m.shots...)
+	c.shots, c.log = slices.Clip(m.shots), slices.Clip(m.log)
+	c.journal = m.journal.Clone()
 	c.late = nil
-	c.log = append([]string(nil), m.log...)
 	return &c
 }
 
 func cloneWorld(w *simulate.World) *simulate.World {
 	c := *w
-	c.Rollout = w.Rollout.DeepCopy()
 	c.Sets, c.Services = nil, map[string]*strategy.Service{}
 	for _, s := range w.Sets {
 		set := *s
@@ -195,10 +185,10 @@ func cloneWorld(w *simulate.World) *simulate.World {
 		service := *s
 		c.Services[name] = &service
 	}
-	c.Runs = nil
-	for i := range w.Runs {
-		c.Runs = append(c.Runs, *w.Runs[i].DeepCopy())
+	c.Pods = slices.Clone(w.Pods)
+	if w.Workload != nil {
+		workload := *w.Workload
+		c.Workload = &workload
 	}
-	c.Pods = append([]strategy.Pod(nil), w.Pods...)
 	return &c
 }

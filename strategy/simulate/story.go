@@ -76,7 +76,7 @@ func (s *Story) State() {
 		step = fmt.Sprintf("%d/%d", *r.Status.CurrentStepIndex, len(stepsOf(r)))
 	}
 	weight := ""
-	if s.World.Routed {
+	if s.World.Routed() {
 		weight = fmt.Sprintf(" weight=%d", s.World.Held)
 	}
 	fmt.Fprintf(&s.text, "   = %s step=%s%s pods: %s %s\n", r.Status.Phase, step, weight, strings.Join(sets, ", "), r.Status.Message)
