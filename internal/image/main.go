@@ -21,7 +21,7 @@ func main() {
 	fmt.Printf("%s holds %s; load it with docker load, podman load, ctr images import or kind load image-archive\n", *out, *name)
 }
 
-// run puts the certificates into the folder, because metrics are asked for over HTTPS, and packs it.
+// run puts the certificates into the folder, because metrics are asked for over HTTPS, and the programs that Git-sync starts, and packs it.
 func run(root, out, name, certificates, architecture string) error {
 	trusted, err := os.ReadFile(certificates)
 	if err != nil {
@@ -33,6 +33,9 @@ func run(root, out, name, certificates, architecture string) error {
 	}
 	if err := os.WriteFile(place, trusted, 0o644); err != nil {
 		return fmt.Errorf("adding the certificate authorities: %w", err)
+	}
+	if err := addPrograms(root, architecture); err != nil {
+		return fmt.Errorf("adding programs: %w", err)
 	}
 	archive, err := pack(os.DirFS(root), name, architecture)
 	if err != nil {

@@ -74,7 +74,7 @@ func pack(folder fs.FS, name, architecture string) ([]byte, error) {
 	}
 	config, err := json.Marshal(map[string]any{
 		"architecture": architecture, "os": "linux",
-		"config": map[string]any{"User": user, "Entrypoint": []string{"/sluice-controller"}, "WorkingDir": "/"},
+		"config": map[string]any{"User": user, "Entrypoint": []string{"/sluice-controller"}, "WorkingDir": "/", "Env": []string{"PATH=/usr/bin:/bin"}},
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + digest(layer)}},
 	})
 	if err != nil {
