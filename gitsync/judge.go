@@ -41,6 +41,9 @@ func (d *decision) judge() {
 		if it.problem != "" {
 			d.condition(gitopsv1.ConditionComparisonError, it.problem)
 		}
+		if it.live != nil && it.live.Health.Problem != "" {
+			d.condition(gitopsv1.ConditionComparisonError, it.live.Health.Problem)
+		}
 	}
 	s.Resources = append(s.Resources, d.hooks()...)
 	slices.SortStableFunc(s.Resources, func(a, b gitopsv1.ResourceStatus) int { return compareKeys(keyOfStatus(a), keyOfStatus(b)) })

@@ -108,4 +108,6 @@ const (
 type Health struct {
 	Status  HealthStatus
 	Message string
+	// Problem says why no verdict could be given, such as a check that is broken; the Status is then Unknown.
+	Problem string
 }
