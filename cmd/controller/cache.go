@@ -23,6 +23,7 @@ func cacheOptions(o options) cache.Options {
 		ByObject: map[client.Object]cache.ByObject{
 			&v1alpha1.Rollout{}:     {Label: served(o.instanceID)},
 			&v1alpha1.AnalysisRun{}: {Label: served(o.instanceID)},
+			&v1alpha1.Experiment{}:  {Label: served(o.instanceID)},
 			&appsv1.ReplicaSet{}:    {Label: labels.NewSelector().Add(requirement(v1alpha1.LabelPodTemplateHash, selection.Exists)), Transform: slim},
 			&corev1.Service{}:       {Transform: slim},
 			&batchv1.Job{}:          {Label: labels.NewSelector().Add(requirement(v1alpha1.LabelAnalysisRunUID, selection.Exists))},

@@ -21,6 +21,7 @@ import (
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 	"github.com/sluice-delivery/sluice/controllers/analysisrun"
+	"github.com/sluice-delivery/sluice/controllers/experiment"
 	"github.com/sluice-delivery/sluice/controllers/notification"
 	"github.com/sluice-delivery/sluice/controllers/rollout"
 	"github.com/sluice-delivery/sluice/internal/build"
@@ -101,11 +102,15 @@ func addLoops(ctx context.Context, mgr ctrl.Manager, o options) error {
 		Client: c, Live: mgr.GetAPIReader(), Providers: providers(c, mgr.GetAPIReader(), ownNamespace(o)),
 		Events: kube.NewRecorder(events, mgr.GetScheme()),
 	}
+	experiments := &experiment.Controller{
+		Client: c, Live: mgr.GetAPIReader(), Concurrency: o.concurrency, Events: kube.NewRecorder(events, mgr.GetScheme()),
+	}
 	workloads, err := workloadCache(mgr, o)
 	if err != nil {
 		return fmt.Errorf("making the cache of workloads: %w", err)
 	}
-	if err := errors.Join(rollouts.Register(mgr, workloads, metrics.Registry), runs.Register(mgr, metrics.Registry)); err != nil || o.gitopsNamespace == "" {
+	err = errors.Join(rollouts.Register(mgr, workloads, metrics.Registry), runs.Register(mgr, metrics.Registry), experiments.Register(mgr, metrics.Registry))
+	if err != nil || o.gitopsNamespace == "" {
 		return err
 	}
 	git, err := newGitops(mgr, o, events)

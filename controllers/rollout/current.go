@@ -3,7 +3,6 @@ package rollout
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -103,7 +102,7 @@ func (c *Controller) equalSet(ctx context.Context, s *seen) (*unstructured.Unstr
 	if err := c.Live.List(ctx, &list, client.InNamespace(s.Rollout.Namespace), kube.PodSelector(s.Rollout)); err != nil {
 		return nil, err
 	}
-	written, err := templateOf(s.Rollout)
+	written, err := kube.TemplateTree(s.Rollout.Spec.Template)
 	if err != nil {
 		return nil, err
 	}
@@ -183,25 +182,6 @@ func bareTemplate(set *unstructured.Unstructured) (map[string]any, error) {
 	}
 	if annotations, _, _ := unstructured.NestedMap(template, "metadata", "annotations"); len(annotations) == 0 {
 		unstructured.RemoveNestedField(template, "metadata", "annotations")
-	}
-	return template, nil
-}
-
-// templateOf is the pod template as it was written, fields unknown to us included; values that cannot be read are left out,
-// as everywhere, and then unknown fields with them.
-func templateOf(r *v1alpha1.Rollout) (map[string]any, error) {
-	typed, err := v1alpha1.PodTemplate(r.Spec.Template)
-	var dropped *v1alpha1.DroppedError
-	raw := r.Spec.Template.Raw
-	if errors.As(err, &dropped) {
-		raw, err = json.Marshal(typed)
-	}
-	if err != nil {
-		return nil, err
-	}
-	template := map[string]any{}
-	if err := unmarshalTree(raw, &template); err != nil {
-		return nil, fmt.Errorf("reading the pod template: %w", err)
 	}
 	return template, nil
 }

@@ -10,10 +10,10 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/utils/ptr"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/kube"
 	"github.com/sluice-delivery/sluice/strategy"
 )
 
@@ -26,12 +26,9 @@ var ownAnnotations = []string{
 	v1alpha1.AnnotationEphemeralMetadata, v1alpha1.AnnotationWorkloadGeneration,
 }
 
-// unmarshalTree reads JSON with whole numbers as int64, as the API machinery wants them.
-func unmarshalTree(data []byte, tree *map[string]any) error { return json.Unmarshal(data, tree) }
-
 // newReplicaSet makes the ReplicaSet of an intent. It is untyped, so that fields of the pod template that our types do not know survive.
 func newReplicaSet(r *v1alpha1.Rollout, intent strategy.ReplicaSetIntent, digest string) (*unstructured.Unstructured, error) {
-	template, err := templateOf(r)
+	template, err := kube.TemplateTree(r.Spec.Template)
 	if err != nil {
 		return nil, err
 	}

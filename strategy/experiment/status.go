@@ -30,6 +30,15 @@ func (p *Plan) Fail(template, message string) {
 	}
 }
 
+// Excuse enters into a plan what keeps the pods or the Service of a template from being made for now.
+func (p *Plan) Excuse(template, message string) {
+	for i := range p.Status.TemplateStatuses {
+		if t := &p.Status.TemplateStatuses[i]; t.Name == template && !templateOver(t.Status) {
+			t.Message = message
+		}
+	}
+}
+
 func condition(s *v1alpha1.ExperimentStatus, kind string) *v1alpha1.ExperimentCondition {
 	i := slices.IndexFunc(s.Conditions, func(c v1alpha1.ExperimentCondition) bool { return c.Type == kind })
 	if i < 0 {

@@ -86,10 +86,13 @@ func (o *Observation) serves(name string, set *Set) bool {
 
 // moveTemplate changes the state of a template and tells of it.
 func (p *position) moveTemplate(o *Observation, t *v1alpha1.TemplateStatus, state, message string) {
-	t.Message = message
 	if t.Status == state {
+		if message != "" || state == v1alpha1.TemplateStatusRunning {
+			t.Message = message // otherwise what was said last still explains best why nothing moves
+		}
 		return
 	}
+	t.Message = message
 	text := fmt.Sprintf("Template '%s' transitioned from %s -> %s", t.Name, t.Status, state)
 	if message != "" {
 		text += ": " + message

@@ -1,0 +1,303 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/kube"
+)
+
+const namespace = "shop"
+
+var key = types.NamespacedName{Namespace: namespace, Name: "exp"}
+
+// fault is what goes wrong with one call.
+type fault struct {
+	name string
+	// err is the answer to the call; applied tells whether the call took effect nevertheless.
+	err     error
+	applied bool
+}
+
+// world is an API server in memory, pods that become available as soon as they are asked for, analyses that find something good, and a controller.
+type world struct {
+	t      *testing.T
+	server client.WithWatch
+	loop   *Controller
+	at     time.Time
+	events *record.FakeRecorder
+
+	// writes lists the writes of the controller, such as "create ReplicaSet exp-canary".
+	writes []string
+	// broken is the index of the write that fails, counted from 0; -1 for none.
+	broken int
+	fault  fault
+	// after is called after each write that took effect.
+	after func()
+	// verdict ends every run that is not over; without one they go on and find something good.
+	verdict v1alpha1.AnalysisPhase
+}
+
+func newWorld(t *testing.T, objects ...client.Object) *world {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	scheme.AddKnownTypes(appsv1.SchemeGroupVersion, &appsv1.ReplicaSet{}, &appsv1.ReplicaSetList{})
+	scheme.AddKnownTypes(corev1.SchemeGroupVersion, &corev1.Service{}, &corev1.ServiceList{})
+	for _, version := range []schema.GroupVersion{appsv1.SchemeGroupVersion, corev1.SchemeGroupVersion} {
+		metav1.AddToGroupVersion(scheme, version)
+	}
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	mapper := meta.NewDefaultRESTMapper(nil)
+	for _, kind := range []string{"Experiment", "AnalysisRun", "AnalysisTemplate"} {
+		mapper.Add(v1alpha1.GroupVersion.WithKind(kind), meta.RESTScopeNamespace)
+	}
+	mapper.Add(v1alpha1.GroupVersion.WithKind("ClusterAnalysisTemplate"), meta.RESTScopeRoot)
+	mapper.Add(appsv1.SchemeGroupVersion.WithKind("ReplicaSet"), meta.RESTScopeNamespace)
+	mapper.Add(corev1.SchemeGroupVersion.WithKind("Service"), meta.RESTScopeNamespace)
+	w := &world{t: t, at: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), broken: -1}
+	w.server = fake.NewClientBuilder().WithScheme(scheme).WithRESTMapper(mapper).WithObjects(objects...).
+		WithStatusSubresource(&appsv1.ReplicaSet{}).
+		WithIndex(&appsv1.ReplicaSet{}, kube.OwnerField, kube.Owner).
+		WithIndex(&v1alpha1.AnalysisRun{}, kube.OwnerField, kube.Owner).
+		WithInterceptorFuncs(interceptor.Funcs{
+			Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
+				return w.write(ctx, "create", o, func() error { return c.Create(ctx, o, opts...) })
+			},
+			Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
+				return w.write(ctx, "patch", o, func() error { return c.Patch(ctx, o, p, opts...) })
+			},
+			Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
+				return w.write(ctx, "delete", o, func() error { return c.Delete(ctx, o, opts...) })
+			},
+		}).Build()
+	w.restart()
+	return w
+}
+
+// restart puts a new controller in place of the old one, which forgets everything.
+func (w *world) restart() {
+	w.events = record.NewFakeRecorder(1000)
+	w.loop = &Controller{Client: kube.NewRecent(w.server), Live: w.server, Events: w.events, Clock: func() time.Time { return w.at }}
+}
+
+// outside marks calls that are not the controller's.
+type outside struct{}
+
+func (w *world) ctx() context.Context { return context.WithValue(w.t.Context(), outside{}, true) }
+
+func (w *world) write(ctx context.Context, verb string, o client.Object, do func() error) error {
+	if ctx.Value(outside{}) != nil {
+		return do()
+	}
+	kind := strings.TrimPrefix(fmt.Sprintf("%T", o), "*")
+	if gvk := o.GetObjectKind().GroupVersionKind(); gvk.Kind != "" {
+		kind = gvk.Kind
+	}
+	kind = kind[strings.LastIndex(kind, ".")+1:]
+	index := len(w.writes)
+	w.writes = append(w.writes, verb+" "+kind+" "+o.GetName())
+	if index == w.broken {
+		if w.fault.applied {
+			if err := do(); err != nil {
+				return err
+			}
+		}
+		return w.fault.err
+	}
+	err := do()
+	if err == nil && w.after != nil {
+		w.after()
+	}
+	return err
+}
+
+func (w *world) pass() (ctrl.Result, error) {
+	w.t.Helper()
+	return w.loop.Reconcile(w.t.Context(), ctrl.Request{NamespacedName: key})
+}
+
+// settle lets the controller, the pods and the analyses work, and time pass where somebody waits for it, until nothing changes any more.
+func (w *world) settle() {
+	w.t.Helper()
+	quiet := 0
+	for range 500 {
+		before := len(w.writes)
+		next, err := w.pass()
+		moved := w.playPods()
+		w.playRuns()
+		w.at = w.at.Add(50 * time.Millisecond)
+		switch {
+		case err != nil:
+			w.at = w.at.Add(time.Second)
+			quiet = 0
+		case moved || len(w.writes) > before:
+			quiet = 0
+		case next.RequeueAfter > 0 && next.RequeueAfter < 5*time.Minute:
+			w.at = w.at.Add(next.RequeueAfter)
+			quiet = 0
+		default:
+			if quiet++; quiet == 3 {
+				return
+			}
+		}
+	}
+	w.t.Fatalf("nothing settles; the last writes are %v", w.writes[max(0, len(w.writes)-10):])
+}
+
+// playPods plays the ReplicaSet controller and the kubelets; it reports whether anything changed.
+func (w *world) playPods() bool {
+	w.t.Helper()
+	moved := false
+	for _, set := range w.sets() {
+		size := ptr.Deref(set.Spec.Replicas, 1)
+		if set.Status.Replicas == size && set.Status.AvailableReplicas == size {
+			continue
+		}
+		set.Status.Replicas, set.Status.ReadyReplicas, set.Status.AvailableReplicas = size, size, size
+		if err := w.server.Status().Update(w.ctx(), &set); err != nil {
+			w.t.Fatal(err)
+		}
+		moved = true
+	}
+	return moved
+}
+
+// playRuns plays the controller of AnalysisRuns.
+func (w *world) playRuns() {
+	w.t.Helper()
+	for _, run := range w.runs() {
+		phase := w.verdict
+		switch {
+		case run.Status.Phase.Completed():
+			continue
+		case run.Spec.Terminate:
+			phase = v1alpha1.AnalysisPhaseSuccessful
+		case phase == "":
+			phase = v1alpha1.AnalysisPhaseRunning
+		}
+		if run.Status.Phase == phase {
+			continue
+		}
+		run.Status.Phase = phase
+		run.Status.MetricResults = []v1alpha1.MetricResult{{Name: run.Spec.Metrics[0].Name, Count: 1, Successful: 1}}
+		if err := w.server.Update(w.ctx(), &run); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+func (w *world) sets() []appsv1.ReplicaSet {
+	w.t.Helper()
+	var list appsv1.ReplicaSetList
+	w.list(&list)
+	return list.Items
+}
+
+func (w *world) runs() []v1alpha1.AnalysisRun {
+	w.t.Helper()
+	var list v1alpha1.AnalysisRunList
+	w.list(&list)
+	return list.Items
+}
+
+func (w *world) services() []corev1.Service {
+	w.t.Helper()
+	var list corev1.ServiceList
+	w.list(&list)
+	return list.Items
+}
+
+func (w *world) list(list client.ObjectList) {
+	w.t.Helper()
+	if err := w.server.List(w.ctx(), list, client.InNamespace(namespace)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) experiment() *v1alpha1.Experiment {
+	w.t.Helper()
+	e := &v1alpha1.Experiment{}
+	if err := w.server.Get(w.ctx(), key, e); err != nil {
+		w.t.Fatal(err)
+	}
+	return e
+}
+
+// edit changes the Experiment as a user does.
+func (w *world) edit(change func(*v1alpha1.Experiment)) {
+	w.t.Helper()
+	e := w.experiment()
+	change(e)
+	if err := w.server.Update(w.ctx(), e); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// told lists the events so far.
+func (w *world) told() []string {
+	var all []string
+	for {
+		select {
+		case e := <-w.events.Events:
+			all = append(all, e)
+		default:
+			return all
+		}
+	}
+}
+
+func pods(image string) runtime.RawExtension {
+	return runtime.RawExtension{Raw: []byte(`{"metadata":{"labels":{"app":"web","rollouts-pod-template-hash":"of-a-rollout"}},"spec":{"containers":[{"name":"web","image":"` + image +
+		`","futureField":{"a":1},"ports":[{"containerPort":8080},{"name":"admin","containerPort":9090}]}]}}`)}
+}
+
+// timed is an Experiment with two groups of pods, one of them behind a Service, that an analysis watches for a minute.
+func timed() *v1alpha1.Experiment {
+	selector := &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}
+	return &v1alpha1.Experiment{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "exp", UID: "exp-uid", Labels: map[string]string{v1alpha1.LabelInstanceID: "one"}},
+		Spec: v1alpha1.ExperimentSpec{
+			Duration: "1m",
+			Templates: []v1alpha1.TemplateSpec{
+				{Name: "baseline", Replicas: ptr.To[int32](2), Selector: selector, Template: pods("app:v1"), MinReadySeconds: 5},
+				{Name: "canary", Selector: selector, Template: pods("app:v2"), Service: &v1alpha1.TemplateService{}},
+			},
+			Analyses: []v1alpha1.ExperimentAnalysisTemplateRef{{
+				Name: "rate", TemplateName: "check", Args: []v1alpha1.Argument{{Name: "hash", Value: ptr.To("{{templates.canary.podTemplateHash}}")}},
+			}},
+		},
+	}
+}
+
+func check() *v1alpha1.AnalysisTemplate {
+	return &v1alpha1.AnalysisTemplate{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "check"},
+		Spec: v1alpha1.AnalysisTemplateSpec{
+			Args: []v1alpha1.Argument{{Name: "hash"}},
+			Metrics: []v1alpha1.Metric{{
+				Name: "rate", Interval: "10s", SuccessCondition: "result > 0.9",
+				Provider: v1alpha1.MetricProvider{Web: &v1alpha1.WebMetric{URL: "http://check.example/{{args.hash}}"}},
+			}},
+		},
+	}
+}
