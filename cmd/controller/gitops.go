@@ -166,7 +166,7 @@ func (g *gitops) addLoops(ctx context.Context, mgr ctrl.Manager, dir string) err
 	c := kube.NewRecent(mgr.GetClient())
 	recorder := kube.NewRecorder(g.events, g.scheme)
 	repositories := &source.Repositories{
-		Dir: dir, Keys: keysOf(mgr.GetCache(), g.gitopsNamespace), Poll: g.gitopsPoll, Timeout: gitTimeout, Schemes: slices.Clone(g.gitSchemes),
+		Dir: dir, Keys: source.KeysIn(mgr.GetCache(), g.gitopsNamespace), Poll: g.gitopsPoll, Timeout: gitTimeout, Schemes: slices.Clone(g.gitSchemes),
 	}
 	applications := &application.Controller{
 		Client: c, Source: repositories, Renderer: &render.Renderer{Timeout: renderTimeout, Memory: renderMemory}, Health: healthOf,

@@ -52,6 +52,8 @@ type Cluster struct {
 	recent  recent
 	writers map[string]client.Client
 	about   about
+	// once is set where nothing is watched, and kinds are listed in some namespaces only.
+	once *Once
 	// shunned is why the destination is not asked before shunnedUntil.
 	shunned      error
 	shunnedUntil time.Time
@@ -149,12 +151,15 @@ func (c *Cluster) Live(ctx context.Context, gvk schema.GroupVersionKind, key git
 		}
 		return nil, fmt.Errorf("asking cluster %s for kind %s: %w", c.Identity.Server, gvk.Kind, err)
 	}
+	name := client.ObjectKey{Namespace: key.Namespace, Name: key.Name}
+	if c.once != nil {
+		return c.once.live(ctx, c.direct, gvk, name)
+	}
 	if err := c.watch(ctx, gvk); err != nil {
 		return nil, err
 	}
 	o := &unstructured.Unstructured{}
 	o.SetGroupVersionKind(gvk)
-	name := client.ObjectKey{Namespace: key.Namespace, Name: key.Name}
 	err := c.cache.Get(ctx, name, o)
 	switch {
 	case apierrors.IsNotFound(err):
@@ -176,11 +181,17 @@ func (c *Cluster) Live(ctx context.Context, gvk schema.GroupVersionKind, key git
 
 // Tracked lists the objects of a kind that an Application holds.
 func (c *Cluster) Tracked(ctx context.Context, gvk schema.GroupVersionKind, trackingName string) ([]*unstructured.Unstructured, error) {
+	if c.once != nil {
+		return nil, nil // those that an Application holds stand in its status
+	}
 	return c.list(ctx, gvk, client.MatchingFields{trackingField: trackingName})
 }
 
 // List lists all objects of a kind; none if the kind is not known.
 func (c *Cluster) List(ctx context.Context, gvk schema.GroupVersionKind) ([]*unstructured.Unstructured, error) {
+	if c.once != nil {
+		return c.once.list(ctx, c.direct, gvk)
+	}
 	return c.list(ctx, gvk)
 }
 

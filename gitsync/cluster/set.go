@@ -27,6 +27,8 @@ type Set struct {
 	Namespace string
 	// Changed is told the cluster's server and the tracking name of each object that changes.
 	Changed func(server, trackingName string)
+	// Once is set by a command that looks once and ends; nil to watch.
+	Once *Once
 	// Context ends all watches.
 	Context context.Context //nolint:containedctx // watches outlive the pass that began them
 
@@ -109,6 +111,7 @@ func (s *Set) connect(t target) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.once = s.Once
 	if s.open == nil {
 		s.open = map[string]*opened{}
 	}

@@ -32,6 +32,9 @@ type watch struct {
 
 // Use says which kinds an Application names now. A kind that nobody names any more is watched no longer.
 func (c *Cluster) Use(ctx context.Context, user string, kinds []schema.GroupVersionKind) {
+	if c.once != nil {
+		return
+	}
 	named := map[schema.GroupVersionKind]bool{}
 	for _, k := range kinds {
 		named[k] = true
