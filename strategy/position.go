@@ -128,11 +128,15 @@ func (p *position) tellUpdate(o *Observation) {
 }
 
 // servingHash tells which revision serves where a lost status no longer does: the one behind the stable Service, unless it has no pods
-// and the newest other one has. Without this a canary whose status was lost would look like a first deploy.
+// and the newest other one has. Without this a canary whose status was lost would look like a first deploy. A status that knows the current
+// revision and no stable one was not lost: that is a first deploy which is not complete yet.
 func servingHash(o *Observation) string {
 	named := o.revision(o.Stable.Hash)
 	if o.Stable.Managed && named != nil && named.Available > 0 {
 		return named.Hash
+	}
+	if o.Rollout.Status.CurrentPodHash != "" {
+		return ""
 	}
 	for _, r := range o.Revisions {
 		if r.Hash != o.Current && !r.Deleting && r.Available > 0 {
@@ -159,7 +163,10 @@ func (p *position) restart(o *Observation) {
 		s.CurrentStepIndex = ptr.To[int32](0)
 	}
 	p.resumed, p.wasPaused = false, false
-	s.Duration = &v1alpha1.RolloutDuration{RolloutStartedAt: ptr.To(o.clock())}
+	if o.Current != s.StableRS || s.Duration == nil {
+		// Going back to what serves belongs to the record of the update that it ends.
+		s.Duration = &v1alpha1.RolloutDuration{RolloutStartedAt: ptr.To(o.clock())}
+	}
 }
 
 // readMail obeys what clients wrote into the status: abort, retry and full promotion.

@@ -5,6 +5,7 @@ import (
 	"reflect"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/strategy"
 )
 
 // AbortArrives is I4 for an abort: where pods come, gateways follow and passes are made, it ends with no request at the canary.
@@ -75,10 +76,21 @@ func SameOutcome(a, b *Moment) string {
 	case a.Rollout.Status.StableRS != b.Rollout.Status.StableRS || indexOf(&a.Rollout.Status) != indexOf(&b.Rollout.Status):
 		return fmt.Sprintf("the update is at step %d (stable %s) after an interruption and at %d (stable %s) without",
 			indexOf(&a.Rollout.Status), a.Rollout.Status.StableRS, indexOf(&b.Rollout.Status), b.Rollout.Status.StableRS)
-	case !reflect.DeepEqual(a.Revisions, b.Revisions):
-		return fmt.Sprintf("the ReplicaSets are %+v after an interruption and %+v without", a.Revisions, b.Revisions)
+	}
+	if x, y := inUse(a), inUse(b); !reflect.DeepEqual(x, y) {
+		return fmt.Sprintf("the ReplicaSets are %+v after an interruption and %+v without", x, y)
 	}
 	return ""
+}
+
+// inUse are the revisions that the spec, the status or a Service names; what else there is has no part in the update any more.
+func inUse(m *Moment) (all []strategy.Revision) {
+	for _, r := range m.Revisions {
+		if s := &m.Rollout.Status; r.Hash == s.CurrentPodHash || r.Hash == s.StableRS || r.Hash == m.Stable.Hash || r.Hash == m.Canary.Hash {
+			all = append(all, r)
+		}
+	}
+	return all
 }
 
 // AutoscalerSettles is I11: an autoscaler under constant load stops changing spec.replicas. Pods that exist only because of the update must

@@ -161,7 +161,7 @@ func (m *Moment) answers() bool {
 }
 
 // serving is the revision that was promoted last and still exists. Where the status was lost, it is the one that the stable Service selects,
-// unless that has no pods and the newest other one has.
+// unless that has no pods and the newest other one has. A first deploy that is not complete has none yet.
 func (m *Moment) serving() *strategy.Revision {
 	if hash := m.Rollout.Status.StableRS; hash != "" {
 		return m.alive(hash)
@@ -169,6 +169,9 @@ func (m *Moment) serving() *strategy.Revision {
 	selected := m.alive(m.Stable.Hash)
 	if selected != nil && selected.Available > 0 {
 		return selected
+	}
+	if m.Rollout.Status.CurrentPodHash != "" {
+		return nil
 	}
 	for i := range m.Revisions {
 		if r := &m.Revisions[i]; r.Hash != m.Current && r.Available > 0 && !r.Deleting {

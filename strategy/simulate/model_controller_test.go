@@ -57,9 +57,9 @@ func (m *model) lagging() view {
 	v.Stable, v.Canary = by["service"].Stable, by["service"].Canary
 	v.Workload, v.Lent = by["workload"].Workload, by["workload"].Lent
 	route := by["route"]
-	v.Weight, v.Headers, v.Mirrors = route.Weight, route.Headers, route.Mirrors
+	v.Headers, v.Mirrors = route.Headers, route.Mirrors
 	if v.Routed {
-		v.Traffic = route.routes.Observe(v.Rollout)
+		v.Traffic, v.Weight = route.routes.Observe(v.Rollout), route.routes.Sent(v.Rollout)
 	}
 	return v
 }

@@ -209,6 +209,7 @@ func (m *model) editRoute(t *rapid.T) {
 		managed.Mirrors = managed.Mirrors[1:]
 	default:
 		full := v1alpha1.MaxTrafficWeight(m.w.Rollout)
+		m.w.HeldOf = full
 		m.w.Held = rapid.SampledFrom([]int32{0, 1, full / 2, full}).Draw(t, "by hand")
 	}
 	m.w.Managed, m.w.Confirmed = managed, false

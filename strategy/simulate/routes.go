@@ -13,8 +13,9 @@ import (
 
 // Routes are the routes of a Rollout and the data plane that follows them.
 type Routes struct {
-	// Held is the canary weight that the routes hold; Data is what the data plane does, which follows when Program is called.
-	Held, Data int32
+	// Held is the canary weight that the routes hold, of HeldOf in all; Data of DataOf is what the data plane does, which follows when Program
+	// is called. Without a total it is that of the Rollout.
+	Held, HeldOf, Data, DataOf int32
 	// Managed are the managed routes that the routes hold; Followed are those that the data plane has taken over.
 	Managed, Followed Managed
 	// Frozen keeps the data plane from following the routes.
@@ -32,18 +33,37 @@ type Managed struct {
 // Program lets the data plane take over what the routes hold.
 func (s *Routes) Program() {
 	if !s.Frozen {
-		s.Data, s.Followed, s.Confirmed = s.Held, s.Managed, true
+		s.Data, s.DataOf, s.Followed, s.Confirmed = s.Held, s.HeldOf, s.Managed, true
 	}
 }
 
 // Apply writes a split into the routes.
 func (s *Routes) Apply(split trafficrouting.Split) {
-	s.Held, s.Managed, s.Confirmed = split.Canary.Weight, Managed{Headers: split.Headers, Mirrors: split.Mirrors}, false
+	s.Held, s.HeldOf = split.Canary.Weight, split.Canary.Weight+split.Stable.Weight
+	s.Managed, s.Confirmed = Managed{Headers: split.Headers, Mirrors: split.Mirrors}, false
+}
+
+// Sent is the canary weight by which requests are really divided, on the scale of the Rollout, and rounded up.
+func (s *Routes) Sent(r *v1alpha1.Rollout) int32 {
+	_, high := onScale(s.Data, s.DataOf, v1alpha1.MaxTrafficWeight(r))
+	return high
+}
+
+// onScale is a weight of so many on another scale, rounded down and up.
+func onScale(weight, of, full int32) (low, high int32) {
+	if of == 0 || of == full {
+		return weight, weight
+	}
+	scaled := int64(weight) * int64(full)
+	return int32(scaled / int64(of)), int32((scaled + int64(of) - 1) / int64(of))
 }
 
 // Observe reads the routes as a router does that was asked by this Rollout.
 func (s *Routes) Observe(r *v1alpha1.Rollout) trafficrouting.Observed {
-	t := trafficrouting.Observed{Lowest: s.Held, Highest: s.Held, Exact: true, Confirmation: s.confirmation()}
+	t := trafficrouting.Observed{Confirmation: s.confirmation()}
+	full := v1alpha1.MaxTrafficWeight(r)
+	t.Lowest, t.Highest = onScale(s.Held, s.HeldOf, full)
+	t.Exact = s.HeldOf == 0 || s.HeldOf == full
 	want := strategy.Split(r)
 	for _, h := range s.Managed.Headers {
 		if slices.ContainsFunc(want.Headers, func(x v1alpha1.SetHeaderRoute) bool { return equality.Semantic.DeepEqual(x, h) }) {
