@@ -15,6 +15,12 @@ import (
 // clock is the moment of the observation as the wire holds it, in whole seconds.
 func (o *Observation) clock() metav1.Time { return metav1.NewTime(o.Now.Truncate(time.Second)) }
 
+// setBack is how far in the future something that has happened may lie before it means that the clock was set back.
+const setBack = time.Minute
+
+// ahead reports whether something that has happened lies in the future: what waits for its time would wait for hours.
+func (o *Observation) ahead(happened time.Time) bool { return happened.Sub(o.Now) > setBack }
+
 // planConditions computes every condition anew; only times, and what was last said of the progress, are remembered.
 func planConditions(o *Observation, p *position) {
 	p.set(o, invalidSpec(o))

@@ -235,20 +235,28 @@ func abortedSize(o *Observation, p *position, r *Revision, size int32) (int32, s
 		}
 		return size, ""
 	}
-	if r.Deadline != nil {
-		if !o.Now.Before(*r.Deadline) {
-			return 0, dateOf(r)
-		}
-		p.look(r.Deadline.Sub(o.Now))
-		return r.Spec, dateText(*r.Deadline)
-	}
-	if p.stable == nil || p.stable.Available < p.replicas || o.carriesWeight(p, r) {
+	if r.Deadline == nil && (p.stable == nil || p.stable.Available < p.replicas || o.carriesWeight(p, r)) {
 		return r.Spec, ""
 	}
 	delay, _ := v1alpha1.AbortScaleDownDelaySeconds(o.Rollout)
-	deadline := o.Now.Add(time.Duration(delay) * time.Second)
-	p.look(deadline.Sub(o.Now))
-	return r.Spec, dateText(deadline)
+	end, over := o.endOf(p, r, delay)
+	if over {
+		return 0, dateOf(r)
+	}
+	return r.Spec, dateText(end)
+}
+
+// endOf is when the delay of a revision ends, and whether it is over; a revision without a deadline begins it now. A deadline that lies beyond
+// the delay was set before the clock was set back.
+func (o *Observation) endOf(p *position, r *Revision, delay int32) (end time.Time, over bool) {
+	end = o.Now.Add(seconds(delay))
+	if r.Deadline != nil && r.Deadline.Sub(end) <= setBack {
+		end, over = *r.Deadline, !o.Now.Before(*r.Deadline)
+	}
+	if !over {
+		p.look(end.Sub(o.Now))
+	}
+	return end, over
 }
 
 // planOthers scales down revisions that are neither new nor stable, once nothing needs them any more.
@@ -314,24 +322,20 @@ func (o *Observation) otherRouted(p *position, r *Revision, kept *int32, budget 
 // delayed keeps the pods of an old revision, the so-manieth that is kept, for the scale-down delay, but no more than anybody could ask for.
 func (o *Observation) delayed(p *position, r *Revision, kept int32) (size int32, deadline string) {
 	delay, left := v1alpha1.ScaleDownDelaySeconds(o.Rollout), min(r.Spec, p.replicas)
-	switch {
-	case delay <= 0 || dynamic(o.Rollout) || kept > v1alpha1.ScaleDownDelayRevisionLimit(o.Rollout):
-		return 0, ""
-	case r.Deadline == nil:
-		end := o.Now.Add(seconds(delay))
-		p.look(end.Sub(o.Now))
-		return left, dateText(end)
-	case !o.Now.Before(*r.Deadline):
+	if delay <= 0 || dynamic(o.Rollout) || kept > v1alpha1.ScaleDownDelayRevisionLimit(o.Rollout) {
 		return 0, ""
 	}
-	p.look(r.Deadline.Sub(o.Now))
-	return left, dateText(*r.Deadline)
+	end, over := o.endOf(p, r, delay)
+	if over {
+		return 0, ""
+	}
+	return left, dateText(end)
 }
 
 // referenced reports whether a Service of the Rollout may send requests to a revision.
 func (p *position) referenced(o *Observation, r *Revision) bool {
 	for _, s := range []Service{o.Stable, o.Canary} {
-		if p.selects(s, r) && (o.Routed || s.Hash != "") {
+		if p.selects(s, r) && (o.Routed || s.Hash != "" || blueGreen(o.Rollout) != nil) {
 			return true
 		}
 	}
@@ -361,7 +365,7 @@ func (o *Observation) needed(p *position, r *Revision) int32 {
 	case !p.referenced(o, r):
 		return 0
 	case blueGreen(o.Rollout) != nil:
-		if o.Stable.Hash == r.Hash {
+		if p.selects(o.Stable, r) {
 			return p.replicas
 		}
 		return 0

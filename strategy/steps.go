@@ -98,7 +98,11 @@ func (p *position) pauseOverFor(o *Observation, reason v1alpha1.PauseReason, len
 	if length == nil {
 		return false
 	}
-	end := p.status.PauseConditions[i].StartTime.Add(*length)
+	begun := &p.status.PauseConditions[i].StartTime
+	if o.ahead(begun.Time) {
+		*begun = o.clock()
+	}
+	end := begun.Add(*length)
 	if o.Now.After(end) {
 		return true
 	}
