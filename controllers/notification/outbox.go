@@ -40,6 +40,7 @@ type Outbox struct {
 	Events record.EventRecorder
 
 	clock    func() time.Time
+	wait     time.Duration // after the first failure, doubled after each
 	settings settings
 	measures *measures
 	queue    workqueue.TypedRateLimitingInterface[types.NamespacedName]
@@ -106,6 +107,7 @@ func (o *Outbox) Register(mgr ctrl.Manager, registry prometheus.Registerer) erro
 func (o *Outbox) prepare() {
 	o.boxes = map[types.NamespacedName]*box{}
 	o.measures = newMeasures()
+	o.wait = firstWait
 	o.sending = newSending(o)
 	o.queue = workqueue.NewTypedRateLimitingQueue(
 		workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](50*time.Millisecond, time.Minute))

@@ -20,7 +20,7 @@ import (
 // Bounds of attempts.
 const (
 	attemptTime = 15 * time.Second // one attempt
-	firstWait   = 2 * time.Second  // after the first failure, doubled after each
+	firstWait   = 2 * time.Second
 	longestWait = 2 * time.Minute
 	longestAsk  = 10 * time.Minute // as long as a server may ask us to wait
 	maxAge      = time.Hour        // after which a message is no news
@@ -124,7 +124,7 @@ func (o *Outbox) settle(ctx context.Context, l line, uid types.UID, p *parcel, e
 		return
 	}
 	o.measures.failed(l.rollout, t)
-	wait := firstWait << min(p.tries, 10)
+	wait := o.wait << min(p.tries, 10)
 	f, ok := errors.AsType[*notify.Failure](err)
 	if ok && f.Wait > 0 {
 		wait = max(wait, min(f.Wait, longestAsk))

@@ -213,5 +213,6 @@ func (e *email) compose(to *mail.Address, m notify.Message) ([]byte, error) {
 	if _, err := body.Write([]byte(cmp.Or(m.Email.Body, m.Template.Message))); err != nil {
 		return nil, err
 	}
-	return text.Bytes(), body.Close()
+	err = body.Close() // writes what is left
+	return text.Bytes(), err
 }
