@@ -1,15 +1,21 @@
 package render
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/child"
+)
+
+const (
+	// maxAnswer bounds the manifests of one source as JSON.
+	maxAnswer = 32 << 20
+	// maxProblem bounds what a template may say in a condition.
+	maxProblem = 2000
 )
 
 // command is the hidden first argument that makes the program a child.
@@ -39,26 +45,18 @@ type answer struct {
 }
 
 // IsChild tells whether this process was started to render; main and TestMain must then do nothing but call Serve.
-func IsChild() bool { return len(os.Args) == 2 && os.Args[1] == command }
+func IsChild() bool { return child.Asked(command) }
 
 // Serve renders one order and gives the exit code of the process.
 func Serve(in io.Reader, out io.Writer) int {
 	http.DefaultTransport = noNetwork{} // kustomize reads resources that look like URLs through it
-	if err := cutNetwork(); err != nil {
-		return 3
-	}
-	var o order
-	if err := json.NewDecoder(in).Decode(&o); err != nil {
-		return 2
-	}
-	a, err := produce(o)
-	if err != nil {
-		a = answer{Problem: brief(err.Error())}
-	}
-	if err := json.NewEncoder(out).Encode(a); err != nil {
-		return 1
-	}
-	return 0
+	return child.Serve(in, out, func(o order) answer {
+		a, err := produce(o)
+		if err != nil {
+			return answer{Problem: brief(err.Error())}
+		}
+		return a
+	})
 }
 
 // brief makes the words of a template fit for a condition.

@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utiljson "sigs.k8s.io/json"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/gitsync"
+	"github.com/sluice-delivery/sluice/internal/child"
 )
 
 // Renderer renders in child processes, as many at a time as there are processors, and remembers what it rendered. It is safe for concurrent use.
@@ -139,6 +141,29 @@ func (r *Renderer) do(ctx context.Context, j job, hard bool) (answer, error) {
 		return answer{}, err
 	}
 	r.remembered.keep(ctx, key, j, files, a, text)
+	return a, nil
+}
+
+// ask gives the answer of a child, as text.
+func (r *Renderer) ask(ctx context.Context, o order) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
+	defer cancel()
+	done, err := r.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return child.Ask(ctx, command, child.Limits{What: "the rendering", Time: r.Timeout, Memory: r.Memory, Output: maxAnswer}, o)
+}
+
+func parse(text []byte) (answer, error) {
+	var a answer
+	if err := utiljson.UnmarshalCaseSensitivePreserveInts(text, &a); err != nil {
+		return answer{}, fmt.Errorf("reading the manifests: %w", err)
+	}
+	if a.Problem != "" {
+		return answer{}, errors.New(a.Problem)
+	}
 	return a, nil
 }
 

@@ -113,9 +113,9 @@ func (r *runner) run(ctx context.Context, extra []string, args ...string) ([]byt
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return nil, fmt.Errorf("git did not finish within %s", r.timeout)
 	case err != nil:
-		return nil, fmt.Errorf("%w: %s", err, r.plain(problem.String()))
+		return nil, fmt.Errorf("%w: %s", err, r.plain(problem.kept.String()))
 	}
-	return out.Bytes(), nil
+	return out.kept.Bytes(), nil
 }
 
 // plain makes words of a remote fit for a condition.
@@ -134,22 +134,22 @@ func (r *runner) plain(text string) string {
 	return text
 }
 
-// bounded keeps the start of an output and calls full when there is more.
+// bounded keeps the start of an output and calls full when there is more. The buffer is not embedded, because its ReadFrom would go past the limit.
 type bounded struct {
-	bytes.Buffer
+	kept  bytes.Buffer
 	limit int
 	over  bool
 	full  func()
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if room := b.limit - b.Len(); len(p) > room {
-		b.Buffer.Write(p[:room])
+	if room := b.limit - b.kept.Len(); len(p) > room {
+		b.kept.Write(p[:room])
 		b.over = true
 		if b.full != nil {
 			b.full()
 		}
 		return len(p), nil
 	}
-	return b.Buffer.Write(p)
+	return b.kept.Write(p)
 }

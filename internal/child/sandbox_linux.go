@@ -1,4 +1,4 @@
-package render
+package child
 
 import (
 	"errors"
@@ -29,7 +29,7 @@ func limit(pid int, memory uint64) error {
 func cutNetwork() error {
 	machine, known := machines[runtime.GOARCH]
 	if !known {
-		return errors.New("renderings cannot be cut off from the network on this machine")
+		return errors.New("a child cannot be cut off from the network on this machine")
 	}
 	refuse := uint32(seccompErrno | uint32(unix.EPERM))
 	filter := []unix.SockFilter{

@@ -1,0 +1,3 @@
+// Package child does work on what strangers wrote in a process of its own: our own program, started again, without environment, network and
+// other programs, bounded in time, memory and output.
+package child
