@@ -1,10 +1,10 @@
 package strategy
 
 import (
-	corev1 "k8s.io/api/core/v1"
 	"slices"
 	"strconv"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -31,6 +31,7 @@ func planStatus(o *Observation, p *position, plan *Plan) {
 	s.ObservedGeneration = numberText(o.Rollout.Generation)
 	recordTraffic(o, p)
 	planConditions(o, p)
+	recordDuration(o, p)
 	s.Phase, s.Message = Phase(&v1alpha1.Rollout{ObjectMeta: o.Rollout.ObjectMeta, Spec: o.Rollout.Spec, Status: *s})
 	planSummary(o, p)
 	plan.Calm = calm(before, s)
@@ -82,6 +83,7 @@ func recordTraffic(o *Observation, p *position) {
 		Canary: v1alpha1.WeightDestination{Weight: o.Traffic.Highest, ServiceName: o.Canary.Name, PodTemplateHash: s.CurrentPodHash},
 		Stable: v1alpha1.WeightDestination{Weight: full - o.Traffic.Highest, ServiceName: o.Stable.Name, PodTemplateHash: s.StableRS},
 	}
+	o.recordShares(weights)
 	switch o.Traffic.Confirmation {
 	case trafficrouting.Confirmed:
 		weights.Verified = ptr.To(true)
@@ -110,25 +112,4 @@ func calm(before, after *v1alpha1.RolloutStatus) bool {
 		}
 	}
 	return equality.Semantic.DeepEqual(a, b)
-}
-
-// finished closes the record of how long an update took.
-func finished(d *v1alpha1.RolloutDuration, o *Observation, status string) *v1alpha1.RolloutDuration {
-	if d == nil {
-		d = &v1alpha1.RolloutDuration{}
-	}
-	d = d.DeepCopy()
-	d.FinishedAt, d.CompletionStatus = ptr.To(o.clock()), status
-	return d
-}
-
-// completionStatus is the word with which a promotion enters status.duration.
-func (p *position) completionStatus(reason string) string {
-	switch {
-	case p.returning:
-		return "FastRolledBack"
-	case reason == promotedFully:
-		return "FastPromoted"
-	}
-	return "Promoted"
 }

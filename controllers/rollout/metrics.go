@@ -28,6 +28,10 @@ var (
 	desiredDesc     = prometheus.NewDesc("rollout_info_replicas_desired", "Pods that a Rollout wants.", infoLabels, nil)
 	availableDesc   = prometheus.NewDesc("rollout_info_replicas_available", "Pods of a Rollout that are available.", infoLabels, nil)
 	unavailableDesc = prometheus.NewDesc("rollout_info_replicas_unavailable", "Pods of a Rollout that are not available.", infoLabels, nil)
+	durationLabels  = []string{"namespace", "name", "status"}
+	durationDesc    = prometheus.NewDesc("rollout_duration_seconds", "Seconds that the last update that ended took.", durationLabels, nil)
+	progressDesc    = prometheus.NewDesc("rollout_progression_duration_seconds", "Those of them without pauses that only a person ends.", durationLabels, nil)
+	waitDesc        = prometheus.NewDesc("rollout_manual_pause_duration_seconds", "Those of them in pauses that only a person ends.", durationLabels, nil)
 	updatedDesc     = prometheus.NewDesc("rollout_info_replicas_updated", "Pods of the newest revision of a Rollout.", infoLabels, nil)
 )
 
@@ -36,7 +40,7 @@ type census struct{ reader client.Reader }
 
 // Describe names the metrics.
 func (c census) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{infoDesc, phaseDesc, desiredDesc, availableDesc, unavailableDesc, updatedDesc} {
+	for _, d := range []*prometheus.Desc{infoDesc, phaseDesc, desiredDesc, availableDesc, unavailableDesc, updatedDesc, durationDesc, progressDesc, waitDesc} {
 		to <- d
 	}
 }
@@ -66,6 +70,12 @@ func (c census) Collect(to chan<- prometheus.Metric) {
 		gauge(availableDesc, float64(r.Status.AvailableReplicas), labels...)
 		gauge(unavailableDesc, float64(r.Status.Replicas-r.Status.AvailableReplicas), labels...)
 		gauge(updatedDesc, float64(r.Status.UpdatedReplicas), labels...)
+		if d := r.Status.Duration; d != nil && d.RolloutStartedAt != nil && d.FinishedAt != nil {
+			took, waited := d.FinishedAt.Sub(d.RolloutStartedAt.Time).Seconds(), float64(d.TotalManualPauseDurationSeconds)
+			gauge(durationDesc, took, r.Namespace, r.Name, d.CompletionStatus)
+			gauge(progressDesc, took-waited, r.Namespace, r.Name, d.CompletionStatus)
+			gauge(waitDesc, waited, r.Namespace, r.Name, d.CompletionStatus)
+		}
 		for _, phase := range phases {
 			value := 0.0
 			if r.Status.Phase == phase {
