@@ -50,9 +50,13 @@ fuzz: ## Fuzz each parser of user text for FUZZTIME (30s)
 ##@ Check
 # The vectors of Git-sync lie beside those of Rollouts.
 GITOPS_VECTORS ?= $(VECTORS)/../../conformance/gitops
-.PHONY: integration conformance bench lint verify
+.PHONY: integration soak conformance bench lint verify
 integration: ## Run the tests that need an API server, alone
 	cd test && $(GO) run ./prepare && $(GO) test ./integration/...
+
+soak: ## Let OPERATIONS (1000) random acts come to Rollouts under load; SEED repeats a run
+	cd test && $(GO) run ./prepare && $(GO) test ./integration/ -run '^TestRandomOperationsUnderLoadLoseNoRequest$$' -count=1 -v -timeout 3h \
+	  -args -seed=$(or $(SEED),$(shell date +%s)) -operations=$(or $(OPERATIONS),1000)
 
 conformance: ## Compare with vectors of the reference: make conformance VECTORS=<folder>
 	@test -d "$(VECTORS)" || { echo "make conformance VECTORS=<folder>: the folder holds the vectors, one JSON document a line"; exit 2; }
