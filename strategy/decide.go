@@ -10,6 +10,7 @@ func Decide(o Observation) Plan {
 	planServices(&o, at, &plan)
 	planReplicas(&o, at, &plan)
 	planRuns(&o, at, &plan)
+	planExperiments(&o, at, &plan)
 	planRestart(&o, at, &plan)
 	planWorkload(&o, at, &plan)
 	planStamp(&o, at, &plan)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/sluice-delivery/sluice/analysis"
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
@@ -32,6 +33,12 @@ type Observation struct {
 	TrafficError string
 	// Runs are the AnalysisRuns of the Rollout, oldest first.
 	Runs []v1alpha1.AnalysisRun
+	// Experiments are those of the Rollout, oldest first.
+	Experiments []v1alpha1.Experiment
+	// Asked are the shares of experiments that the routes were compared with, as Split gave them.
+	Asked []trafficrouting.Share
+	// Templates are the pod templates of revisions that TemplatesNeeded names, as far as they could be read.
+	Templates []Template
 	// Library holds the templates that the strategy names.
 	Library analysis.Library
 	// Pods are observed only while a restart is under way, oldest first.
@@ -64,6 +71,12 @@ type Revision struct {
 	Failure string
 	// Deleting is true once the ReplicaSet carries a deletion timestamp.
 	Deleting bool
+}
+
+// Template is the pod template of a revision as it was written, without anything that the controller put into it.
+type Template struct {
+	Hash     string
+	Template runtime.RawExtension
 }
 
 // Workload is a Deployment, ReplicaSet or PodTemplate that holds the pod template of a Rollout.
@@ -118,6 +131,16 @@ func (o *Observation) revision(hash string) *Revision {
 	for i := range o.Revisions {
 		if o.Revisions[i].Hash == hash {
 			return &o.Revisions[i]
+		}
+	}
+	return nil
+}
+
+// template is the pod template of a revision; nil if it was not read.
+func (o *Observation) template(hash string) *Template {
+	for i := range o.Templates {
+		if o.Templates[i].Hash == hash {
+			return &o.Templates[i]
 		}
 	}
 	return nil

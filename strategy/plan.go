@@ -21,6 +21,10 @@ type Plan struct {
 	// Start creates AnalysisRuns, Stop terminates and Forget deletes them, by name.
 	Start        []RunIntent
 	Stop, Forget []string
+	// StartExperiment creates an Experiment; nil for none. StopExperiments terminates, ForgetExperiments deletes, and ReleaseExperiments takes
+	// the mark from Experiments that no route sends a request any more, all by name.
+	StartExperiment                                        *ExperimentIntent
+	StopExperiments, ReleaseExperiments, ForgetExperiments []string
 	// Workload scales the object that workloadRef names; nil to leave it.
 	Workload *WorkloadIntent
 	// Prune deletes ReplicaSets beyond the history limit, by name.
@@ -84,6 +88,12 @@ type RunIntent struct {
 	Why Note
 }
 
+// ExperimentIntent creates an Experiment.
+type ExperimentIntent struct {
+	Experiment *v1alpha1.Experiment
+	Why        Note
+}
+
 // WorkloadIntent scales the workload that the Rollout takes over from.
 type WorkloadIntent struct {
 	Replicas int32
@@ -107,5 +117,6 @@ func (p *Plan) shrinks() bool {
 
 // Empty reports whether nothing but the status is left to write.
 func (p Plan) Empty() bool {
-	return p.Traffic == nil && len(p.Point)+len(p.Scale)+len(p.Start)+len(p.Stop)+len(p.Forget)+len(p.Prune)+len(p.Evict) == 0 && p.Stamp == nil && p.Workload == nil
+	return p.Traffic == nil && len(p.Point)+len(p.Scale)+len(p.Start)+len(p.Stop)+len(p.Forget)+len(p.Prune)+len(p.Evict) == 0 && p.Stamp == nil && p.Workload == nil &&
+		p.StartExperiment == nil && len(p.StopExperiments)+len(p.ReleaseExperiments)+len(p.ForgetExperiments) == 0
 }

@@ -7,15 +7,16 @@ import (
 	"github.com/sluice-delivery/sluice/trafficrouting"
 )
 
-// Split is the division of the traffic by which the routes of a Rollout are to be observed: its Services, and the managed routes
-// that the steps up to the current one ask for. The weights in it mean nothing yet.
-func Split(r *v1alpha1.Rollout) trafficrouting.Split {
+// Split is the division of the traffic by which the routes of a Rollout are to be observed: its Services, the shares of its Experiments, and the
+// managed routes that the steps up to the current one ask for. The weights of stable and canary in it mean nothing yet.
+func Split(r *v1alpha1.Rollout, experiments ...v1alpha1.Experiment) trafficrouting.Split {
 	var s trafficrouting.Split
 	c := r.Spec.Strategy.Canary
 	if c == nil {
 		return s
 	}
 	s.Stable.Service, s.Canary.Service = c.StableService, c.CanaryService
+	s.Additional = experimentShares(r, &r.Status, experiments)
 	if r.Status.Abort || r.Status.PromoteFull || r.Status.StableRS == "" || r.Status.StableRS == r.Status.CurrentPodHash {
 		return s
 	}

@@ -9,15 +9,16 @@ import (
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 )
 
-// runs are the AnalysisRuns that speak of this moment of this update; nil where there is none.
+// runs are the AnalysisRuns and the Experiment that speak of this moment of this update; nil where there is none.
 type runs struct {
 	step, background, pre, post *v1alpha1.AnalysisRun
+	experiment                  *v1alpha1.Experiment
 }
 
 // sortRuns picks the runs that count now. A run that the status names counts; where it names none of this place, because a status was lost
 // or never written, an unfinished one is adopted, and so is an ended one that is younger than the update itself: no step runs twice.
 func sortRuns(o *Observation, p *position) runs {
-	var r runs
+	r := runs{experiment: pickExperiment(o, p)}
 	s := &p.status
 	if !p.atEnd() && p.steps[p.index()].Analysis != nil {
 		r.step = pickRun(o, p, analysis.TypeStep, s.Canary.CurrentStepAnalysisRunStatus)
@@ -77,6 +78,7 @@ func (p *position) hearVerdicts(o *Observation) {
 	c := &p.status.Canary
 	p.runs.step = p.hear(o, p.runs.step, &c.CurrentStepAnalysisRunStatus, analysis.TypeStep, "Step-based")
 	p.runs.background = p.hear(o, p.runs.background, &c.CurrentBackgroundAnalysisRunStatus, analysis.TypeBackground, "Background")
+	p.hearExperiment(o)
 	b := &p.status.BlueGreen
 	p.runs.pre = p.hear(o, p.runs.pre, &b.PrePromotionAnalysisRunStatus, analysis.TypePrePromotion, "Blue/green pre-promotion")
 	p.runs.post = p.hear(o, p.runs.post, &b.PostPromotionAnalysisRunStatus, analysis.TypePostPromotion, "Blue/green post-promotion")
@@ -153,7 +155,7 @@ func wantedRuns(o *Observation, p *position) (wanted []runWish) {
 
 // advances reports whether this is an update that may go on step by step and be judged.
 func (p *position) advances(o *Observation) bool {
-	return !p.status.Abort && !p.done() && !p.skipping() && !p.held(o) && !hasPause(&p.status, v1alpha1.PauseReasonInconclusiveAnalysis)
+	return !p.status.Abort && !p.done() && !p.skipping() && !p.held(o) && !p.undecided()
 }
 
 type runWish struct {
@@ -184,18 +186,12 @@ func (p *position) backgroundIsPositive() bool {
 	if run.Status.Phase.Completed() {
 		return run.Status.Phase == v1alpha1.AnalysisPhaseSuccessful
 	}
-	return goodSoFar(run)
-}
-
-// goodSoFar reports whether a run has found something good about every metric that judges.
-func goodSoFar(run *v1alpha1.AnalysisRun) bool {
-	return len(run.Status.MetricResults) == len(run.Spec.Metrics) &&
-		!slices.ContainsFunc(run.Status.MetricResults, func(m v1alpha1.MetricResult) bool { return !m.DryRun && m.Successful == 0 })
+	return analysis.GoodSoFar(run)
 }
 
 // void reports whether a run was stopped before it had found anything: it ends as successful and yet says nothing.
 func void(run *v1alpha1.AnalysisRun) bool {
-	return run.Spec.Terminate && run.Status.Phase == v1alpha1.AnalysisPhaseSuccessful && !goodSoFar(run)
+	return run.Spec.Terminate && run.Status.Phase == v1alpha1.AnalysisPhaseSuccessful && !analysis.GoodSoFar(run)
 }
 
 // planRuns fills in which runs to start, to stop and to forget, and names the started ones in the status.
@@ -259,16 +255,21 @@ func stopAndForget(o *Observation, p *position, plan *Plan) {
 			plan.Stop = append(plan.Stop, run.Name)
 		}
 	}
+	for _, run := range p.surplus(o, o.Runs, current) {
+		plan.Forget = append(plan.Forget, run.Name)
+	}
+}
+
+// surplus lists the runs beyond the limits of the history, and those of revisions that are gone.
+func (p *position) surplus(o *Observation, runs []v1alpha1.AnalysisRun, current []string) []v1alpha1.AnalysisRun {
 	hashes := []string{p.status.CurrentPodHash} // even while somebody has deleted its ReplicaSet, which will be made again
 	for _, r := range o.Revisions {
 		if !r.Deleting {
 			hashes = append(hashes, r.Hash)
 		}
 	}
-	for _, run := range analysis.Surplus(o.Runs, current, hashes, analysis.Limits{
+	return analysis.Surplus(runs, current, hashes, analysis.Limits{
 		Successful:   v1alpha1.SuccessfulRunHistoryLimit(o.Rollout),
 		Unsuccessful: v1alpha1.UnsuccessfulRunHistoryLimit(o.Rollout),
-	}) {
-		plan.Forget = append(plan.Forget, run.Name)
-	}
+	})
 }

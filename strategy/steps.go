@@ -17,18 +17,23 @@ func (p *position) walk(o *Observation) {
 		p.cutOver(o)
 		return
 	}
-	if p.held(o) || p.status.Abort || p.skipping() || hasPause(&p.status, v1alpha1.PauseReasonInconclusiveAnalysis) {
+	if p.held(o) || p.status.Abort || p.skipping() || p.undecided() {
 		return
 	}
 	for !p.atEnd() && p.complete(o, p.steps[p.index()]) {
 		p.note(normal(v1alpha1.ReasonRolloutStepCompleted,
 			fmt.Sprintf("Rollout step %d/%d completed (%s)", p.index()+1, len(p.steps), v1alpha1.StepText(p.steps[p.index()]))))
 		p.unpause(v1alpha1.PauseReasonCanaryPauseStep)
-		p.status.Canary.CurrentStepAnalysisRunStatus = nil
+		p.status.Canary.CurrentStepAnalysisRunStatus, p.status.Canary.CurrentExperiment = nil, ""
 		p.resumed = false
 		p.status.CurrentStepIndex = ptr.To(p.index() + 1)
 		p.runs = sortRuns(o, p)
 	}
+}
+
+// undecided reports whether a person is asked to decide because an analysis or an experiment could not.
+func (p *position) undecided() bool {
+	return hasPause(&p.status, v1alpha1.PauseReasonInconclusiveAnalysis) || hasPause(&p.status, v1alpha1.PauseReasonInconclusiveExperiment)
 }
 
 // settleMail forgets a resume that has been obeyed; while nothing may advance it is kept, so that no promote is lost.
@@ -47,6 +52,8 @@ func (p *position) complete(o *Observation, step v1alpha1.CanaryStep) bool {
 		return atDesired(o, p)
 	case step.SetWeight != nil:
 		return p.weightSet(o, *step.SetWeight)
+	case step.Experiment != nil:
+		return p.experimentOver()
 	case step.SetHeaderRoute != nil || step.SetMirrorRoute != nil:
 		return p.routeStepDone(o)
 	case step.Analysis != nil:

@@ -1,7 +1,7 @@
 package strategy
 
 import (
-	"fmt"
+	"slices"
 
 	"k8s.io/utils/ptr"
 
@@ -222,17 +222,20 @@ func planTraffic(o *Observation, p *position, plan *Plan) {
 	weight, write := trafficWeight(o, p)
 	t := o.Traffic
 	headers, mirrors := managedRoutes(o, p)
-	if !write || t.Exact && t.Lowest == weight && t.Highest == weight && routesHeld(t, headers, mirrors) {
+	shares := experimentShares(o.Rollout, &p.status, o.Experiments)
+	full, taken := v1alpha1.MaxTrafficWeight(o.Rollout), sumOf(shares)
+	weight = min(weight, full-taken)
+	same := t.Lowest == weight && t.Highest == weight && slices.Equal(shares, o.Asked)
+	if !write || t.Exact && same && routesHeld(t, headers, mirrors) {
 		return
 	}
-	full := v1alpha1.MaxTrafficWeight(o.Rollout)
 	intent := &TrafficIntent{Split: trafficrouting.Split{
-		Stable:  trafficrouting.Share{Service: o.Stable.Name, Weight: full - weight},
-		Canary:  trafficrouting.Share{Service: o.Canary.Name, Weight: weight},
-		Headers: headers, Mirrors: mirrors,
+		Stable:     trafficrouting.Share{Service: o.Stable.Name, Weight: full - weight - taken},
+		Canary:     trafficrouting.Share{Service: o.Canary.Name, Weight: weight},
+		Additional: shares, Headers: headers, Mirrors: mirrors,
 	}}
-	if t.Highest != weight || t.Lowest != weight {
-		intent.Why = ptr.To(normal(v1alpha1.ReasonTrafficWeightUpdated, fmt.Sprintf("Traffic weight updated from %d to %d", t.Highest, weight)))
+	if t.Lowest != weight || t.Highest != weight || sumOf(t.Additional) != taken {
+		intent.Why = ptr.To(normal(v1alpha1.ReasonTrafficWeightUpdated, o.weightText(weight, shares)))
 	}
 	plan.Traffic, p.intended = intent, &weight
 }

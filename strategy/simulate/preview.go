@@ -45,6 +45,13 @@ func (s *Story) turn() bool {
 			return true
 		}
 	}
+	for _, e := range w.Experiments {
+		if e.Status.Phase == v1alpha1.AnalysisPhaseRunning {
+			s.Tell("experiment %s succeeds", e.Name)
+			w.JudgeExperiments(v1alpha1.AnalysisPhaseSuccessful, "")
+			return true
+		}
+	}
 	if d := s.Next(); d > 0 {
 		s.Tell("%s pass", d.Round(time.Second))
 		w.Now = w.Now.Add(d)

@@ -16,6 +16,8 @@ type Routes struct {
 	// Held is the canary weight that the routes hold, of HeldOf in all; Data of DataOf is what the data plane does, which follows when Program
 	// is called. Without a total it is that of the Rollout.
 	Held, HeldOf, Data, DataOf int32
+	// Additional are the shares of experiments that the routes hold; the slice is never changed, only replaced.
+	Additional []trafficrouting.Share
 	// Managed are the managed routes that the routes hold; Followed are those that the data plane has taken over.
 	Managed, Followed Managed
 	// Frozen keeps the data plane from following the routes.
@@ -39,7 +41,13 @@ func (s *Routes) Program() {
 
 // Apply writes a split into the routes.
 func (s *Routes) Apply(split trafficrouting.Split) {
-	s.Held, s.HeldOf = split.Canary.Weight, split.Canary.Weight+split.Stable.Weight
+	s.Held, s.HeldOf, s.Additional = split.Canary.Weight, split.Canary.Weight+split.Stable.Weight, nil
+	for _, share := range split.Additional {
+		s.HeldOf += share.Weight
+		if share.Weight > 0 {
+			s.Additional = append(s.Additional, share)
+		}
+	}
 	s.Managed, s.Confirmed = Managed{Headers: split.Headers, Mirrors: split.Mirrors}, false
 }
 
@@ -58,13 +66,22 @@ func onScale(weight, of, full int32) (low, high int32) {
 	return int32(scaled / int64(of)), int32((scaled + int64(of) - 1) / int64(of))
 }
 
-// Observe reads the routes as a router does that was asked by this Rollout.
-func (s *Routes) Observe(r *v1alpha1.Rollout) trafficrouting.Observed {
+// Observe reads the routes as a router does that was asked by this Rollout, which has these Experiments.
+func (s *Routes) Observe(r *v1alpha1.Rollout, experiments ...v1alpha1.Experiment) trafficrouting.Observed {
 	t := trafficrouting.Observed{Confirmation: s.confirmation()}
 	full := v1alpha1.MaxTrafficWeight(r)
 	t.Lowest, t.Highest = onScale(s.Held, s.HeldOf, full)
 	t.Exact = s.HeldOf == 0 || s.HeldOf == full
-	want := strategy.Split(r)
+	want := strategy.Split(r, experiments...)
+	for _, share := range want.Additional {
+		held := slices.ContainsFunc(s.Additional, func(x trafficrouting.Share) bool { return x.Service == share.Service })
+		switch same := slices.Contains(s.Additional, share); {
+		case held != (share.Weight > 0) || held && !same:
+			t.Exact = false
+		case held:
+			t.Additional = append(t.Additional, share)
+		}
+	}
 	for _, h := range s.Managed.Headers {
 		if slices.ContainsFunc(want.Headers, func(x v1alpha1.SetHeaderRoute) bool { return equality.Semantic.DeepEqual(x, h) }) {
 			t.Headers = append(t.Headers, h.Name)
@@ -92,8 +109,16 @@ func (s *Routes) confirmation() trafficrouting.Confirmation {
 	return trafficrouting.Pending
 }
 
-// lines tell which managed routes a split adds and which it removes.
+// lines tell which backends and managed routes a split adds and which it removes.
 func (s *Routes) lines(split trafficrouting.Split) (lines []string) {
+	for _, share := range split.Additional {
+		switch held := slices.ContainsFunc(s.Additional, func(x trafficrouting.Share) bool { return x.Service == share.Service }); {
+		case share.Weight > 0 && !held:
+			lines = append(lines, "Added backend "+share.Service)
+		case share.Weight == 0 && held:
+			lines = append(lines, "Removed backend "+share.Service)
+		}
+	}
 	before, after := s.Managed.titles(), Managed{Headers: split.Headers, Mirrors: split.Mirrors}.titles()
 	for _, title := range slices.Sorted(maps.Keys(after)) {
 		if !before[title] {

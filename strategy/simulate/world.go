@@ -14,9 +14,10 @@ import (
 // World is everything around one Rollout.
 type World struct {
 	Now time.Time
-	// Rollout and Runs are shared with whoever observes the World: who keeps an Observation must put others in their place instead of changing them.
-	Rollout *v1alpha1.Rollout
-	Runs    []v1alpha1.AnalysisRun
+	// Rollout, Runs and Experiments are shared with whoever observes the World: who keeps an Observation must put others in their place instead of changing them.
+	Rollout     *v1alpha1.Rollout
+	Runs        []v1alpha1.AnalysisRun
+	Experiments []v1alpha1.Experiment
 	// Image stands for the pod template: it is the name, and here also the hash, of the revision that the spec asks for.
 	Image   string
 	Invalid string
@@ -70,7 +71,12 @@ func servicesOf(r *v1alpha1.Rollout) (stable, canary string) {
 func (w *World) Observe() strategy.Observation {
 	o := strategy.Observation{
 		Now: w.Now, Rollout: w.Rollout, Invalid: w.Invalid, Current: w.Image, Routed: w.Routed(), Library: w.Library,
-		Runs: w.Runs[:len(w.Runs):len(w.Runs)],
+		Runs: w.Runs[:len(w.Runs):len(w.Runs)], Experiments: w.Experiments[:len(w.Experiments):len(w.Experiments)],
+	}
+	for _, hash := range strategy.TemplatesNeeded(w.Rollout) {
+		if w.Set(hash) != nil {
+			o.Templates = append(o.Templates, strategy.Template{Hash: hash, Template: templateOf(hash)})
+		}
 	}
 	if w.Invalid != "" {
 		o.Current = w.Rollout.Status.CurrentPodHash
@@ -87,7 +93,8 @@ func (w *World) Observe() strategy.Observation {
 		*o.Workload = w.Workload.Workload
 	}
 	if o.Routed {
-		o.Traffic = w.Routes.Observe(w.Rollout)
+		o.Asked = strategy.Split(w.Rollout, w.Experiments...).Additional
+		o.Traffic = w.Routes.Observe(w.Rollout, w.Experiments...)
 	}
 	if strategy.Restarting(w.Rollout, w.Now) {
 		o.Pods = slices.Clone(w.Pods)
@@ -148,6 +155,7 @@ func (w *World) Available() (lines []string) {
 		}
 		s.Ready, s.Available = can, can
 	}
+	lines = append(lines, w.experimentsBegin()...)
 	for i := range w.Pods {
 		w.Pods[i].Available = true
 	}

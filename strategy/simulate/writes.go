@@ -43,6 +43,7 @@ func (w *World) Writes(plan strategy.Plan) []Write {
 		add("set/"+i.Name, func() { w.scale(i) }, append(lines(i.Why), dressLines(i)...)...)
 	}
 	w.runWrites(&plan, add)
+	w.experimentWrites(&plan, add)
 	if i := plan.Workload; i != nil {
 		add("workload", func() { w.Workload.scale(i.Replicas) }, line(i.Why))
 	}

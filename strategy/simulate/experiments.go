@@ -1,0 +1,106 @@
+package simulate
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/strategy"
+)
+
+// templateOf is the pod template of a revision, which its hash stands for.
+func templateOf(hash string) runtime.RawExtension {
+	return runtime.RawExtension{Raw: []byte(`{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"web","image":"` + hash + `"}]}}`)}
+}
+
+func (w *World) experimentWrites(plan *strategy.Plan, add func(object string, do func(), lines ...string)) {
+	if i := plan.StartExperiment; i != nil {
+		add("experiment/"+i.Experiment.Name, func() { w.try(i.Experiment) }, line(i.Why))
+	}
+	for _, name := range plan.StopExperiments {
+		add("experiment/"+name, func() { w.changeExperiment(name, func(e *v1alpha1.Experiment) { e.Spec.Terminate = true }) }, "Terminated: "+name)
+	}
+	for _, name := range plan.ReleaseExperiments {
+		add("experiment/"+name, func() {
+			w.changeExperiment(name, func(e *v1alpha1.Experiment) {
+				e.Annotations = maps.Clone(e.Annotations)
+				delete(e.Annotations, v1alpha1.AnnotationExperimentWeights)
+			})
+		}, "Released: "+name)
+	}
+	for _, name := range plan.ForgetExperiments {
+		add("experiment/"+name, func() {
+			w.Experiments = slices.DeleteFunc(slices.Clone(w.Experiments), func(e v1alpha1.Experiment) bool { return e.Name == name })
+		}, "Deleted: "+name)
+	}
+}
+
+// try creates an Experiment unless one of that name exists, as an API server would. Experiments are kept in the order in which they are observed.
+func (w *World) try(e *v1alpha1.Experiment) {
+	if slices.ContainsFunc(w.Experiments, func(x v1alpha1.Experiment) bool { return x.Name == e.Name }) {
+		return
+	}
+	made := *e
+	made.CreationTimestamp = metav1.NewTime(w.Now)
+	w.Experiments = append(slices.Clone(w.Experiments), made)
+	slices.SortFunc(w.Experiments, func(a, b v1alpha1.Experiment) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+	})
+}
+
+// changeExperiment puts a changed Experiment in the place of one; the old one stays as whoever observed it holds it.
+func (w *World) changeExperiment(name string, change func(*v1alpha1.Experiment)) {
+	w.Experiments = slices.Clone(w.Experiments)
+	for i := range w.Experiments {
+		if w.Experiments[i].Name == name {
+			change(&w.Experiments[i])
+		}
+	}
+}
+
+// experimentsBegin lets the pods of new Experiments become available.
+func (w *World) experimentsBegin() (lines []string) {
+	for i := range w.Experiments {
+		e := &w.Experiments[i]
+		if e.Status.Phase != "" || e.Spec.Terminate {
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("experiment %s runs", e.Name))
+		w.changeExperiment(e.Name, func(e *v1alpha1.Experiment) { e.Status = running(e) })
+	}
+	return lines
+}
+
+// running is the status of an Experiment all of whose pods are available.
+func running(e *v1alpha1.Experiment) v1alpha1.ExperimentStatus {
+	s := v1alpha1.ExperimentStatus{Phase: v1alpha1.AnalysisPhaseRunning}
+	for i := range e.Spec.Templates {
+		t := &e.Spec.Templates[i]
+		s.TemplateStatuses = append(s.TemplateStatuses, v1alpha1.TemplateStatus{
+			Name: t.Name, Status: v1alpha1.TemplateStatusRunning, AvailableReplicas: v1alpha1.TemplateReplicas(t),
+			ServiceName: v1alpha1.ExperimentServiceName(e, t), PodTemplateHash: t.Name,
+		})
+	}
+	return s
+}
+
+// JudgeExperiments gives every Experiment that is not over a verdict, and ends those that were told to stop.
+func (w *World) JudgeExperiments(phase v1alpha1.AnalysisPhase, message string) {
+	for i := range w.Experiments {
+		e := &w.Experiments[i]
+		if e.Status.Phase.Completed() {
+			continue
+		}
+		w.changeExperiment(e.Name, func(e *v1alpha1.Experiment) {
+			e.Status.Phase, e.Status.Message = phase, message
+			if e.Spec.Terminate {
+				e.Status.Phase, e.Status.Message = v1alpha1.AnalysisPhaseSuccessful, "Experiment terminated"
+			}
+		})
+	}
+}
