@@ -65,6 +65,11 @@ func (p *position) previewOver(o *Observation, b *v1alpha1.BlueGreenStrategy) bo
 	return p.pauseOverFor(o, v1alpha1.PauseReasonBlueGreenPause, ptr.To(seconds(b.AutoPromotionSeconds)))
 }
 
+// waitsForPreview reports whether a client promoted a preview to which the active Service cannot be switched yet.
+func (p *position) waitsForPreview(o *Observation) bool {
+	return blueGreen(o.Rollout) != nil && p.resumed && !p.answered && !p.takeOver && !p.status.Abort
+}
+
 // positive reports whether an analysis that must succeed has done so; nil asks for none.
 func (p *position) positive(a *v1alpha1.RolloutAnalysis, run *v1alpha1.AnalysisRun) bool {
 	return a == nil || run != nil && run.Status.Phase == v1alpha1.AnalysisPhaseSuccessful

@@ -26,8 +26,8 @@ type position struct {
 	inferred bool
 	// returning: the spec went back to the stable revision or to one inside the rollback window, so steps are skipped.
 	returning bool
-	// resumed: a client cleared the pause, which completes the step that paused.
-	resumed bool
+	// resumed: a client cleared the pause, which completes the step that paused; answered: what it cleared was the pause of an inconclusive analysis.
+	resumed, answered bool
 	// retried and restarted: steps begin again in this pass, after an abort or for a new revision.
 	retried, restarted bool
 	// timedOut: the progress deadline has passed.
@@ -173,9 +173,10 @@ func (p *position) restart(o *Observation) {
 func (p *position) readMail(o *Observation) {
 	s := &p.status
 	switch {
-	case p.done() || p.fresh:
-		// There is nothing to turn back from, or nothing to turn back to.
-		s.Abort, s.AbortedAt, s.PromoteFull = false, nil, false
+	case p.done():
+		s.Abort, s.AbortedAt, s.PromoteFull = false, nil, false // there is nothing to turn back from
+	case p.fresh:
+		s.Abort, s.AbortedAt = false, nil // there is nothing to turn back to
 	case s.PromoteFull && (!s.Abort || s.AbortedAt != nil):
 		s.Abort, s.AbortedAt = false, nil
 		p.jumpToEnd()

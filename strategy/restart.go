@@ -21,7 +21,7 @@ func Restarting(r *v1alpha1.Rollout, now time.Time) bool {
 // planRestart evicts pods that are older than spec.restartAt, as many at a time as may be missing.
 func planRestart(o *Observation, p *position, plan *Plan) {
 	at := o.Rollout.Spec.RestartAt
-	if at == nil || at.Equal(p.status.RestartedAt) {
+	if at == nil || at.Equal(p.status.RestartedAt) || p.inferred { // first it is written down who serves, which is read off the pods
 		return
 	}
 	if !o.Now.After(at.Time) {

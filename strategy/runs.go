@@ -90,9 +90,9 @@ func (p *position) hear(o *Observation, run *v1alpha1.AnalysisRun, known **v1alp
 		*known = nil
 		return nil
 	}
-	if run.Status.Phase == v1alpha1.AnalysisPhaseInconclusive && p.resumed {
+	if k := *known; run.Status.Phase == v1alpha1.AnalysisPhaseInconclusive && p.resumed && k != nil && k.Name == run.Name && k.Status == run.Status.Phase {
 		// A client went on; the run that follows may have been started already, though the status does not name it yet.
-		*known = nil
+		*known, p.answered = nil, true
 		if run = pickRun(o, p, kind, nil); run == nil {
 			return nil
 		}

@@ -36,9 +36,10 @@ func (p *position) undecided() bool {
 	return hasPause(&p.status, v1alpha1.PauseReasonInconclusiveAnalysis) || hasPause(&p.status, v1alpha1.PauseReasonInconclusiveExperiment)
 }
 
-// settleMail forgets a resume that has been obeyed; while nothing may advance it is kept, so that no promote is lost.
+// settleMail forgets a resume that has been obeyed; while nothing may advance, or the preview that was promoted is not whole, it is kept, so that
+// no promote is lost.
 func (p *position) settleMail(o *Observation) {
-	if s := &p.status; len(s.PauseConditions) == 0 && !p.held(o) {
+	if s := &p.status; len(s.PauseConditions) == 0 && !p.held(o) && !p.waitsForPreview(o) {
 		s.ControllerPause = false
 	}
 }

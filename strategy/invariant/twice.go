@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
@@ -23,6 +24,8 @@ type begun struct {
 	attempt int
 	run     string
 	at      metav1.Time
+	// colors are the options of blue-green by which a pause was asked for; with others another one may be due.
+	colors *v1alpha1.BlueGreenStrategy
 }
 
 // Clone is a Journal that remembers the same and goes on by itself.
@@ -103,8 +106,9 @@ func (j *Journal) pauseTwice(w *Write, attempt int) string {
 		if j.pauses == nil {
 			j.pauses = map[string]begun{}
 		}
-		j.pauses[place] = begun{attempt: attempt, at: c.StartTime}
-		if known && old.attempt == attempt {
+		colors := w.After.blueGreen()
+		j.pauses[place] = begun{attempt: attempt, at: c.StartTime, colors: colors}
+		if known && old.attempt == attempt && equality.Semantic.DeepEqual(old.colors, colors) {
 			return fmt.Sprintf("the pause %s began at %s and again at %s", place, old.at, c.StartTime)
 		}
 	}
