@@ -75,7 +75,7 @@ func (p *planning) problem(t Transition, format string, args ...any) {
 func (p *planning) event(e Event, trigger string, to []Destination) {
 	conditions, ok := p.config.Triggers[trigger]
 	if !ok {
-		p.problem(e.Transition, "the ConfigMap has no %s", p.explain("trigger."+trigger))
+		p.problem(e.Transition, "the ConfigMap has no %s", p.config.explain("trigger."+trigger))
 		return
 	}
 	for i, condition := range conditions {
@@ -98,11 +98,22 @@ func (p *planning) event(e Event, trigger string, to []Destination) {
 }
 
 // explain names a key, and what is wrong with it if it is there.
-func (p *planning) explain(key string) string {
-	if why, ok := p.config.Problems[key]; ok {
+func (c *Config) explain(key string) string {
+	if why, ok := c.Problems[key]; ok {
 		return key + " that can be read: " + why
 	}
 	return key
+}
+
+// Unset tells which triggers somebody waits for in vain, as the ConfigMap does not have them.
+func (c *Config) Unset(who Subscribers) []string {
+	var problems []string
+	for _, trigger := range who.Triggers() {
+		if _, ok := c.Triggers[trigger]; !ok {
+			problems = append(problems, "the ConfigMap has no "+c.explain("trigger."+trigger))
+		}
+	}
+	return problems
 }
 
 func (p *planning) message(e Event, trigger string, entry int, value string, d Destination) {
@@ -113,7 +124,7 @@ func (p *planning) message(e Event, trigger string, entry int, value string, d D
 	}
 	for _, name := range condition.Send {
 		if _, ok := p.config.Templates[name]; !ok {
-			p.problem(e.Transition, "nothing is sent to %s: the ConfigMap has no %s", d, p.explain("template."+name))
+			p.problem(e.Transition, "nothing is sent to %s: the ConfigMap has no %s", d, p.config.explain("template."+name))
 			return
 		}
 	}

@@ -64,7 +64,7 @@ func TestEachTransitionIsToldOnceToEachSubscriberInOrder(t *testing.T) {
 func TestTheRecordIsWrittenBeforeAMessageIsSent(t *testing.T) {
 	w := newWorld(t, map[string]string{onStep + "slack": "a"}, config)
 	var due atomic.Int32
-	w.answer("slack", func(context.Context, notify.Message) error { due.Store(int32(len(w.record().Due))); return nil })
+	w.slack(func(context.Context, notify.Message) error { due.Store(int32(len(w.record().Due))); return nil })
 	p := w.start()
 	w.step(p, 1)
 	w.settled(p, "slack:a step 1")
@@ -134,7 +134,7 @@ func TestAnOrderlyRestartInTheMiddleSendsNothingTwiceAndLosesNothing(t *testing.
 	w := newWorld(t, map[string]string{onStep + "slack": "a"}, config)
 	begun, finish := make(chan struct{}), make(chan struct{})
 	var once sync.Once
-	w.answer("slack", func(context.Context, notify.Message) error {
+	w.slack(func(context.Context, notify.Message) error {
 		once.Do(func() { close(begun) })
 		<-finish
 		return nil
@@ -159,7 +159,7 @@ func TestAnOrderlyRestartInTheMiddleSendsNothingTwiceAndLosesNothing(t *testing.
 func TestAServerThatIsDownIsTriedAgainUntilItIsUp(t *testing.T) {
 	w := newWorld(t, map[string]string{onStep + "slack": "a"}, config)
 	var tries atomic.Int32
-	w.answer("slack", func(context.Context, notify.Message) error {
+	w.slack(func(context.Context, notify.Message) error {
 		if tries.Add(1) < 5 {
 			w.advance(time.Second)
 			return errors.New("connection refused by " + canary)
@@ -186,7 +186,7 @@ func (w *world) advance(by time.Duration) {
 
 func TestAServerThatAsksForTimeGetsIt(t *testing.T) {
 	w := newWorld(t, map[string]string{onStep + "slack": "a"}, config)
-	w.answer("slack", func(context.Context, notify.Message) error {
+	w.slack(func(context.Context, notify.Message) error {
 		return &notify.Failure{Err: errors.New("429"), Wait: time.Minute}
 	})
 	p := w.start()
@@ -205,7 +205,7 @@ func TestAServerThatAsksForTimeGetsIt(t *testing.T) {
 
 func TestAMessageIsGivenUpWhenItIsNoNews(t *testing.T) {
 	w := newWorld(t, map[string]string{onStep + "slack": "a"}, config)
-	w.answer("slack", func(context.Context, notify.Message) error {
+	w.slack(func(context.Context, notify.Message) error {
 		w.advance(20 * time.Minute)
 		return errors.New("down")
 	})
@@ -245,7 +245,7 @@ func TestOneBadRecipientTemplateOrServiceHarmsOnlyItself(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, test.annotations, with(test.config))
-			w.answer("slack", test.answer)
+			w.slack(test.answer)
 			p := w.start()
 			w.step(p, 1)
 			w.settled(p, "slack:a step 1")
@@ -261,7 +261,7 @@ func TestOneBadRecipientTemplateOrServiceHarmsOnlyItself(t *testing.T) {
 func TestAServiceThatHangsKeepsNoOtherWaiting(t *testing.T) {
 	w := newWorld(t, map[string]string{onStep + "slack": "a;b;c;d;e;f", onStep + "webhook": ""}, config)
 	free := make(chan struct{})
-	w.answer("slack", func(context.Context, notify.Message) error { <-free; return nil })
+	w.slack(func(context.Context, notify.Message) error { <-free; return nil })
 	p := w.start()
 	w.step(p, 1)
 	w.waitFor("the webhook is told", func() bool { return len(w.messages()) == 1 })
@@ -274,7 +274,7 @@ func TestAServiceThatHangsKeepsNoOtherWaiting(t *testing.T) {
 
 func TestAFailingMessageDoesNotHoldUpTheNextToTheSameRecipient(t *testing.T) {
 	w := newWorld(t, map[string]string{onStep + "slack": "a"}, config)
-	w.answer("slack", func(_ context.Context, m notify.Message) error {
+	w.slack(func(_ context.Context, m notify.Message) error {
 		if strings.HasSuffix(m.Template.Message, "1") {
 			return &notify.Failure{Err: errors.New("busy"), Wait: time.Minute}
 		}
@@ -287,7 +287,7 @@ func TestAFailingMessageDoesNotHoldUpTheNextToTheSameRecipient(t *testing.T) {
 	w.waitFor("the second is sent", func() bool { return len(w.messages()) == 1 })
 }
 
-func TestWithoutAConfigMapSubscribersAreToldWhyThereIsNothing(t *testing.T) {
+func TestSubscribersWhoWaitInVainAreToldWhy(t *testing.T) {
 	for name, test := range map[string]struct {
 		annotations map[string]string
 		change      func(*Outbox, *world)
@@ -297,6 +297,7 @@ func TestWithoutAConfigMapSubscribersAreToldWhyThereIsNothing(t *testing.T) {
 		"no namespace":     {map[string]string{onStep + "slack": "a"}, func(o *Outbox, _ *world) { o.Namespace = "" }, "does not know its own namespace"},
 		"no right":         {map[string]string{onStep + "slack": "a"}, func(o *Outbox, w *world) { o.Live = forbidding{w.client} }, "apply config/rbac/notification_role.yaml"},
 		"nobody asked for": {nil, nil, ""},
+		"another trigger":  {map[string]string{"on-rollout-complete.slack": "a"}, func(o *Outbox, w *world) { o.Live = others{w.client} }, "has no trigger.on-rollout-complete"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, test.annotations, nil)
@@ -307,11 +308,19 @@ func TestWithoutAConfigMapSubscribersAreToldWhyThereIsNothing(t *testing.T) {
 			w.step(p, 1)
 			w.settled(p)
 			p.stop()
-			if events := w.told(); !strings.Contains(events, test.want) || test.want == "" && events != "" || w.patches > 0 {
-				t.Errorf("%d writes, events %q", w.patches, events)
+			if events := w.told(); !strings.Contains(events, test.want) || test.want == "" && events != "" || len(w.messages()) > 0 {
+				t.Errorf("sent %q, events %q", w.messages(), events)
 			}
 		})
 	}
+}
+
+// others have a ConfigMap with other triggers.
+type others struct{ client.Client }
+
+func (s others) Get(_ context.Context, _ client.ObjectKey, o client.Object, _ ...client.GetOption) error {
+	o.(*corev1.ConfigMap).Data = map[string]string{"trigger.on-rollout-completed": "- send: [step]"}
+	return nil
 }
 
 // forbidding has no right to read ConfigMaps and Secrets.
@@ -386,7 +395,7 @@ func TestARolloutMadeAnewUnderItsNameStartsAnew(t *testing.T) {
 func TestWhatADeletedRolloutHadToTellIsStillTold(t *testing.T) {
 	w := newWorld(t, map[string]string{onStep + "slack": "a"}, config)
 	begun, free := make(chan struct{}), make(chan struct{})
-	w.answer("slack", func(context.Context, notify.Message) error { close(begun); <-free; return nil })
+	w.slack(func(context.Context, notify.Message) error { close(begun); <-free; return nil })
 	p := w.start()
 	w.step(p, 1)
 	<-begun

@@ -104,9 +104,12 @@ func (o *Outbox) plan(ctx context.Context, d *draft) error {
 		return err
 	}
 	who, complaints := set.config.SubscribersOf(d.rollout.Labels, d.rollout.Annotations)
-	if set.absent != "" && d.box.subscriptions != "" {
-		complaints = []string{set.absent}
-		who = nil
+	complaints = append(complaints, set.config.Unset(who)...)
+	if set.absent != "" {
+		who, complaints = nil, nil
+		if d.box.subscriptions != "" {
+			complaints = []string{set.absent}
+		}
 	}
 	if d.box.damage != "" {
 		complaints = append(complaints, d.box.damage)
