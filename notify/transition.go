@@ -64,8 +64,7 @@ func runsOf(s *v1alpha1.RolloutStatus) []*v1alpha1.RolloutAnalysisRunStatus {
 }
 
 // Since lists what happened to a Rollout since it was at a mark, as far as its status still tells. It serves after a restart: while the
-// controller works, events tell it all. Where a jump over several steps to the end of a release may be a promotion that skipped them, they
-// are not told.
+// controller works, events tell it all. Where a jump over several steps to the end of a release may have skipped them, they are not told.
 func Since(m Mark, r *v1alpha1.Rollout) []Transition {
 	now := MarkOf(r)
 	var all []Transition
@@ -97,7 +96,7 @@ func stepsSince(m, now Mark, r *v1alpha1.Rollout) int32 {
 	}
 	done := max(now.Step-from, 0)
 	canary := r.Spec.Strategy.Canary
-	if done > 1 && canary != nil && int(now.Step) == len(canary.Steps) && now.Stable == now.Hash {
+	if r.Status.PromoteFull || done > 1 && canary != nil && int(now.Step) == len(canary.Steps) {
 		return 0
 	}
 	return done

@@ -67,6 +67,14 @@ func TestWhatHappenedWhileNobodyWatchedIsFoundInTheStatus(t *testing.T) {
 			after:  func(r *v1alpha1.Rollout) { r.Status.CurrentStepIndex, r.Status.StableRS = ptr.To[int32](3), "new" },
 			want:   []string{"RolloutCompleted"},
 		},
+		"a return without steps": {
+			before: func(r *v1alpha1.Rollout) { r.Status.CurrentStepIndex = ptr.To[int32](0) },
+			after:  func(r *v1alpha1.Rollout) { r.Status.CurrentStepIndex = ptr.To[int32](3) },
+		},
+		"a full promotion of the last step": {
+			before: func(r *v1alpha1.Rollout) { r.Status.CurrentStepIndex = ptr.To[int32](2) },
+			after:  func(r *v1alpha1.Rollout) { r.Status.CurrentStepIndex, r.Status.PromoteFull = ptr.To[int32](3), true },
+		},
 		"a new revision": {
 			after: func(r *v1alpha1.Rollout) {
 				r.Annotations[v1alpha1.AnnotationRevision], r.Status.CurrentPodHash = "3", "newer"

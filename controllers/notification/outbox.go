@@ -2,16 +2,18 @@ package notification
 
 import (
 	"context"
-	"errors"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 	"github.com/sluice-delivery/sluice/notify"
@@ -60,6 +62,8 @@ type box struct {
 	fresh []happened
 	// numbers is the number of the last of them, and lost how many there was no place for.
 	numbers, lost int
+	// updated is the revision that was told last.
+	updated int64
 	// damage is what is wrong with the annotation that was found.
 	damage string
 	// complaint is what was last told about the subscriptions.
@@ -131,16 +135,12 @@ func (o *Outbox) Start(ctx context.Context) error {
 	all.Wait()
 	last, cancel := context.WithTimeout(kept, farewell)
 	defer cancel()
-	return o.saveAll(last)
-}
-
-// saveAll writes each record that is not written yet.
-func (o *Outbox) saveAll(ctx context.Context) error {
-	var problems []error
 	for _, key := range o.keys() {
-		problems = append(problems, o.save(ctx, key))
+		if err := o.save(last, key); err != nil {
+			logf.FromContext(ctx).Error(err, "recording notifications at the end", "namespace", key.Namespace, "name", key.Name)
+		}
 	}
-	return errors.Join(problems...)
+	return nil
 }
 
 func (o *Outbox) keys() []types.NamespacedName {
@@ -169,10 +169,12 @@ func (o *Outbox) seen(r *v1alpha1.Rollout) *box {
 			b.subscriptions, b.look = subscriptions, r
 			o.queue.Add(key)
 		}
+		o.notice(b, r)
 		return b
 	}
 	b = &box{uid: r.UID, saved: r.Annotations[notify.AnnotationNotified], subscriptions: subscriptions, look: r, parcels: map[string]*parcel{}}
 	o.boxes[key] = b
+	b.updated = revisionOf(r)
 	record, found, err := notify.ReadRecord(r.Annotations)
 	switch {
 	case found:
@@ -198,11 +200,34 @@ func (o *Outbox) recover(b *box, record notify.Record, r *v1alpha1.Rollout) {
 	}
 }
 
+// notice finds a new revision by its number. Its event gets lost where the number is written and the status is not, because somebody else wrote
+// in between.
+func (o *Outbox) notice(b *box, r *v1alpha1.Rollout) {
+	if n := revisionOf(r); n > b.updated {
+		b.updated = n
+		o.put(b, r, corev1.EventTypeNormal, v1alpha1.ReasonRolloutUpdated)
+	}
+}
+
+// revisionOf is the number of a Rollout's revision; 0 before the first.
+func revisionOf(r *v1alpha1.Rollout) int64 {
+	n, err := strconv.ParseInt(r.Annotations[v1alpha1.AnnotationRevision], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 // Told takes what the controller tells of a Rollout, which is as it was afterwards; nobody may change it.
 func (o *Outbox) Told(r *v1alpha1.Rollout, eventType, reason string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	b := o.seen(r)
+	if b := o.seen(r); reason != v1alpha1.ReasonRolloutUpdated { // that one was noticed
+		o.put(b, r, eventType, reason)
+	}
+}
+
+func (o *Outbox) put(b *box, r *v1alpha1.Rollout, eventType, reason string) {
 	if len(b.fresh) >= maxFresh {
 		b.fresh = b.fresh[1:]
 		b.lost++

@@ -156,6 +156,32 @@ func TestAnOrderlyRestartInTheMiddleSendsNothingTwiceAndLosesNothing(t *testing.
 	w.settled(next, "slack:a step 1", "slack:a step 2")
 }
 
+func TestANewRevisionIsToldOnceEvenIfItsEventGotLost(t *testing.T) {
+	for name, told := range map[string]bool{"with its event": true, "without it": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, map[string]string{"on-rollout-updated.slack": "a"}, with(map[string]string{
+				"trigger.on-rollout-updated": "- send: [new]", "template.new": `message: 'revision {{index .rollout.metadata.annotations "rollout.argoproj.io/revision"}}'`}))
+			p := w.start()
+			p.Seen(w.rollout())
+			r := w.rollout()
+			r.Annotations[v1alpha1.AnnotationRevision] = "1"
+			if err := w.client.Update(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			if told {
+				p.Told(r, "Normal", v1alpha1.ReasonRolloutUpdated)
+			}
+			p.Seen(w.rollout())
+			w.settled(p, "slack:a revision 1")
+			p.stop()
+			next := w.start()
+			next.Seen(w.rollout())
+			next.Told(w.rollout(), "Normal", v1alpha1.ReasonRolloutUpdated)
+			w.settled(next, "slack:a revision 1")
+		})
+	}
+}
+
 func TestAServerThatIsDownIsTriedAgainUntilItIsUp(t *testing.T) {
 	w := newWorld(t, map[string]string{onStep + "slack": "a"}, config)
 	var tries atomic.Int32
