@@ -14,12 +14,16 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/sluice-delivery/sluice/gitsync/render"
+	"github.com/sluice-delivery/sluice/gitsync/source"
 	"github.com/sluice-delivery/sluice/internal/build"
 )
 
 func main() {
-	if render.IsChild() {
+	switch {
+	case render.IsChild():
 		os.Exit(render.Serve(os.Stdin, os.Stdout))
+	case source.IsChild():
+		os.Exit(source.Serve(os.Stdin, os.Stdout))
 	}
 	o, err := parse(os.Args[1:], os.Stderr)
 	switch {

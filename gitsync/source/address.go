@@ -16,39 +16,54 @@ type address struct {
 	scheme, host       string
 }
 
+// ociScheme begins the URL of an artifact in a registry.
+const ociScheme = "oci://"
+
 var scpLike = regexp.MustCompile(`^([A-Za-z0-9._][A-Za-z0-9._-]*)@([A-Za-z0-9][A-Za-z0-9.-]*):([^:].*)$`)
 
-// parseAddress reads a repository URL. Schemes other than https and ssh must be listed in more.
+// parseAddress reads the URL of a Git repository. Schemes other than https and ssh must be listed in more.
 func parseAddress(text string, more []string) (address, error) {
+	u, err := parseURL(text, append([]string{"https", "ssh"}, more...))
+	if err != nil {
+		return address{}, err
+	}
+	if u.Path == "" || u.Path == "/" {
+		return address{}, fmt.Errorf("the path of repoURL is empty")
+	}
+	shown := *u
+	shown.User = nil
+	return address{remote: u.String(), shown: shown.String(), key: normal(text), scheme: u.Scheme, host: u.Hostname()}, nil
+}
+
+// parseURL reads a URL of which nothing is a trick.
+func parseURL(text string, schemes []string) (*url.URL, error) {
 	text = strings.TrimSpace(text)
 	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '\'' || r == '"' || r == '\\' || r == '`' }) {
-		return address{}, fmt.Errorf("repoURL holds a character that no repository URL may have (a space, a quote, a backslash or a control character)")
+		return nil, fmt.Errorf("repoURL holds a character that no repository URL may have (a space, a quote, a backslash or a control character)")
 	}
 	if m := scpLike.FindStringSubmatch(text); m != nil && !strings.Contains(text, "://") {
 		text = "ssh://" + m[1] + "@" + m[2] + "/" + strings.TrimPrefix(m[3], "/")
 	}
 	u, err := url.Parse(text)
 	if err != nil {
-		return address{}, fmt.Errorf("repoURL is no URL") // the cause would repeat the URL with its password
+		return nil, fmt.Errorf("repoURL is no URL") // the cause would repeat the URL with its password
 	}
-	if u.Scheme != "https" && u.Scheme != "ssh" && !slices.Contains(more, u.Scheme) {
-		return address{}, fmt.Errorf("repoURL has the scheme %q; use https:// or ssh://", u.Scheme)
+	if !slices.Contains(schemes, u.Scheme) {
+		return nil, fmt.Errorf("repoURL has the scheme %q; use %s://", u.Scheme, strings.Join(schemes, ":// or "))
 	}
 	if _, secret := u.User.Password(); secret && u.User != nil {
-		return address{}, fmt.Errorf("repoURL holds a password; put it into a repository Secret")
+		return nil, fmt.Errorf("repoURL holds a password; put it into a repository Secret")
 	}
 	if user := u.User.Username(); strings.HasPrefix(user, "-") || strings.HasPrefix(u.Host, "-") || u.Scheme != "file" && u.Hostname() == "" {
-		return address{}, fmt.Errorf("repoURL has no usable host or user")
+		return nil, fmt.Errorf("repoURL has no usable host or user")
 	}
 	if u.RawQuery != "" || u.Fragment != "" {
-		return address{}, fmt.Errorf("repoURL has a query or a fragment; a repository URL has none")
+		return nil, fmt.Errorf("repoURL has a query or a fragment; a repository URL has none")
 	}
-	if u.Path == "" || u.Path == "/" || path.Clean(u.Path) != strings.TrimSuffix(u.Path, "/") {
-		return address{}, fmt.Errorf("the path of repoURL is empty, or holds .. or //")
+	if trimmed := strings.TrimSuffix(u.Path, "/"); trimmed != "" && path.Clean(trimmed) != trimmed {
+		return nil, fmt.Errorf("the path of repoURL holds .. or //")
 	}
-	shown := *u
-	shown.User = nil
-	return address{remote: u.String(), shown: shown.String(), key: normal(text), scheme: u.Scheme, host: u.Hostname()}, nil
+	return u, nil
 }
 
 // normal is equal for URLs that name one repository, as the contract sees it.
@@ -57,5 +72,5 @@ func normal(text string) string {
 	if m := scpLike.FindStringSubmatch(text); m != nil && !strings.Contains(text, "://") {
 		text = "ssh://" + m[1] + "@" + m[2] + "/" + strings.TrimPrefix(m[3], "/")
 	}
-	return strings.TrimSuffix(strings.TrimSuffix(text, "/"), ".git")
+	return strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(text, ociScheme), "/"), ".git")
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/gitsync"
 )
 
 // Keys are the Secrets of the control namespace that configure repositories, and what is trusted.
@@ -21,7 +23,16 @@ type Keys struct {
 	KnownHosts string
 	// Authorities has PEM bundles by host name, used instead of those of the system.
 	Authorities map[string]string
+	// Signers has the armored OpenPGP keys that commits may be signed with, by their ids.
+	Signers map[string]string
 }
+
+// Types of repositories in Secrets; an empty one stands for git.
+const (
+	typeGit  = "git"
+	typeHelm = "helm"
+	typeOCI  = "oci"
+)
 
 // credentials are those of one repository for one project.
 type credentials struct {
@@ -37,8 +48,8 @@ var identityKeys = []string{"username", "password", "bearerToken", "sshPrivateKe
 // unbuilt keys change how a repository is reached in ways that are not built; using them without a word would surprise.
 var unbuiltKeys = []string{"githubAppPrivateKey", "useAzureWorkloadIdentity", "azureServicePrincipalClientSecret", "gcpServiceAccountKey", "enableLfs"}
 
-// choose picks the credentials of a repository. Entries of other projects are never used, and none at all means anonymous.
-func (k Keys) choose(repoURL, project string) (credentials, error) {
+// choose picks the credentials of a repository of one of some types. Entries of other projects are never used, and none at all means anonymous.
+func (k Keys) choose(repoURL, project string, types ...string) (credentials, error) {
 	c := credentials{data: map[string]string{}}
 	if entry := k.repository(repoURL, project); entry != nil {
 		c = read(entry)
@@ -50,8 +61,9 @@ func (k Keys) choose(repoURL, project string) (credentials, error) {
 			c = t
 		}
 	}
-	if kind := c.data["type"]; kind != "" && kind != "git" {
-		return c, fmt.Errorf("secret %s: a repository of the type %q cannot be used yet", c.name, kind)
+	if kind := c.data["type"]; kind != "" && !slices.Contains(types, kind) {
+		return c, fmt.Errorf("secret %s is of the type %q, and the source asks for one of the type %s: a chart needs source.chart, an artifact a repoURL that begins with %s",
+			c.name, kind, types[0], ociScheme)
 	}
 	for _, key := range unbuiltKeys {
 		if v := c.data[key]; v != "" && v != "false" {
@@ -149,4 +161,29 @@ func (c credentials) mask(text string) string {
 		}
 	}
 	return text
+}
+
+// plain makes words of a server fit for a condition: masked, on one line, without control characters, bounded.
+func (c credentials) plain(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == 0x9b {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(c.mask(text), "?"))
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > 500 {
+		text = strings.ToValidUTF8(text[:500], "") + "…"
+	}
+	return text
+}
+
+// fit is an error whose words are plain; it stays what it is.
+func (c credentials) fit(err error) error {
+	var unreachable *gitsync.UnreachableError
+	plain := errors.New(c.plain(err.Error()))
+	if errors.As(err, &unreachable) {
+		return &gitsync.UnreachableError{Cause: plain}
+	}
+	return plain
 }

@@ -14,22 +14,10 @@ const (
 	maxTree    = 1 << 30
 )
 
-// export is the files of one commit, kept while somebody uses them.
-type export struct {
-	dir   string
-	users int
-	// trees has the identity of the folders and files by path.
-	trees map[string]string
-}
-
 // export writes the files of a commit into a folder of its own. Links are kept as links, submodules are empty folders, and no filter of
 // .gitattributes runs, because none is configured.
-func (r *repository) export(ctx context.Context, git *runner, revision string) (*export, error) {
-	if e := r.exports[revision]; e != nil {
-		e.users++
-		return e, nil
-	}
-	at := "--git-dir=" + r.bare()
+func (c *clone) export(ctx context.Context, git *runner, revision string) (*export, error) {
+	at := "--git-dir=" + c.bare()
 	root, err := git.run(ctx, nil, at, "rev-parse", "--verify", "--end-of-options", revision+"^{tree}")
 	if err != nil {
 		return nil, err
@@ -43,7 +31,7 @@ func (r *repository) export(ctx context.Context, git *runner, revision string) (
 		return nil, err
 	}
 	trees["."] = "tree " + strings.TrimSpace(string(root))
-	dir, err := os.MkdirTemp(r.dir, "files-")
+	dir, err := os.MkdirTemp(c.dir, "files-")
 	if err != nil {
 		return nil, err
 	}
@@ -55,9 +43,7 @@ func (r *repository) export(ctx context.Context, git *runner, revision string) (
 	if err != nil {
 		return nil, fmt.Errorf("%w%s", err, tail(os.RemoveAll(dir)))
 	}
-	e := &export{dir: dir, users: 1, trees: trees}
-	r.exports[revision] = e
-	return e, nil
+	return &export{dir: dir, tree: func(at string) string { return trees[path.Clean(at)] }}, nil
 }
 
 func tail(err error) string {
@@ -85,21 +71,4 @@ func measure(listing []byte) (map[string]string, error) {
 		}
 	}
 	return trees, nil
-}
-
-// tree identifies the content of a path; nothing is at one that the commit does not have.
-func (e *export) tree(_ context.Context, at string) (string, error) {
-	return e.trees[path.Clean(at)], nil
-}
-
-// release removes the files when nobody uses them any more.
-func (r *repository) release(revision string) {
-	r.turn <- struct{}{}
-	defer r.leave()
-	e := r.exports[revision]
-	if e.users--; e.users == 0 {
-		delete(r.exports, revision)
-		// What cannot be removed lies in a private folder that the next start may empty.
-		_ = os.RemoveAll(e.dir)
-	}
 }

@@ -25,6 +25,7 @@ const (
 type runner struct {
 	address     address
 	credentials credentials
+	keys        Keys
 	protocols   string
 	timeout     time.Duration
 	environment []string
@@ -32,7 +33,7 @@ type runner struct {
 }
 
 // prepare writes the private files of the credentials into a new folder, which close removes.
-func (r *runner) prepare(keys Keys) error {
+func (r *runner) prepare() error {
 	dir, err := os.MkdirTemp("", "sluice-git-")
 	if err != nil {
 		return fmt.Errorf("making a private folder for credentials: %w", err)
@@ -56,7 +57,7 @@ func (r *runner) prepare(keys Keys) error {
 	if c["insecure"] == "true" {
 		settings = append(settings, [2]string{"http.sslVerify", "false"})
 	}
-	if bundle := keys.Authorities[r.address.host]; bundle != "" {
+	if bundle := r.keys.Authorities[r.address.host]; bundle != "" {
 		settings = append(settings, [2]string{"http.sslCAInfo", write("authorities.pem", bundle)})
 	}
 	if c["tlsClientCertData"] != "" {
@@ -69,7 +70,7 @@ func (r *runner) prepare(keys Keys) error {
 	if c["insecureIgnoreHostKey"] == "true" || c["insecure"] == "true" {
 		ssh += " -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
 	} else {
-		ssh += " -o StrictHostKeyChecking=yes -o UserKnownHostsFile='" + write("known_hosts", keys.KnownHosts) + "'"
+		ssh += " -o StrictHostKeyChecking=yes -o UserKnownHostsFile='" + write("known_hosts", r.keys.KnownHosts) + "'"
 	}
 	if key := c["sshPrivateKey"]; key != "" {
 		ssh += " -i '" + write("key", strings.TrimRight(key, "\n")+"\n") + "'"
@@ -120,18 +121,7 @@ func (r *runner) run(ctx context.Context, extra []string, args ...string) ([]byt
 
 // plain makes words of a remote fit for a condition.
 func (r *runner) plain(text string) string {
-	text = r.credentials.mask(strings.ReplaceAll(text, r.address.remote, r.address.shown))
-	text = strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f || c == 0x9b {
-			return ' '
-		}
-		return c
-	}, strings.ToValidUTF8(text, "?"))
-	text = strings.Join(strings.Fields(text), " ")
-	if len(text) > 500 {
-		text = strings.ToValidUTF8(text[:500], "") + "…"
-	}
-	return text
+	return r.credentials.plain(strings.ReplaceAll(text, r.address.remote, r.address.shown))
 }
 
 // bounded keeps the start of an output and calls full when there is more. The buffer is not embedded, because its ReadFrom would go past the limit.

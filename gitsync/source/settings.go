@@ -31,7 +31,10 @@ func KeysIn(reader client.Reader, namespace string) func(context.Context) (Keys,
 			return keys, err
 		}
 		keys.KnownHosts = hosts[gitopsv1.ConfigMapKeyKnownHosts]
-		keys.Authorities, err = setting(ctx, reader, namespace, gitopsv1.ConfigMapTLSCerts)
+		if keys.Authorities, err = setting(ctx, reader, namespace, gitopsv1.ConfigMapTLSCerts); err != nil {
+			return keys, err
+		}
+		keys.Signers, err = setting(ctx, reader, namespace, gitopsv1.ConfigMapGPGKeys)
 		return keys, err
 	}
 }

@@ -117,7 +117,7 @@ func TestRevisionsResolveAndAreAskedForOnce(t *testing.T) {
 	}
 }
 
-func TestFilesAreThoseOfTheCommitAndGoWithTheLastUser(t *testing.T) {
+func TestFilesAreThoseOfTheCommitAndGoWithTheLastUserOnceThereIsANewerOne(t *testing.T) {
 	r := serve(t)
 	if err := os.Symlink("/etc/passwd", filepath.Join(r.dir, "link")); err != nil {
 		t.Fatal(err)
@@ -144,8 +144,16 @@ func TestFilesAreThoseOfTheCommitAndGoWithTheLastUser(t *testing.T) {
 		t.Errorf("the tree is %q, %v", id, err)
 	}
 	b.Release()
+	if _, err := os.Stat(b.Dir); err != nil {
+		t.Errorf("the latest files are gone, though somebody may want them again: %v", err)
+	}
+	later, err := all.Fetch(t.Context(), want(r.url, ""), r.commit(t, "three"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer later.Release()
 	if _, err := os.Stat(b.Dir); !os.IsNotExist(err) {
-		t.Errorf("the files stay behind: %v", err)
+		t.Errorf("the files of an older commit stay behind: %v", err)
 	}
 }
 
@@ -197,17 +205,8 @@ func TestATemplateServesOnlyWholePartsOfAPath(t *testing.T) {
 		Data:       map[string][]byte{"url": []byte("https://host/org"), "password": []byte(canary)},
 	}}}
 	for url, password := range map[string]string{"https://host/org/a.git": canary, "https://host/organisation/a": ""} {
-		if c, err := k.choose(url, "default"); err != nil || c.data["password"] != password {
+		if c, err := k.choose(url, "default", typeGit); err != nil || c.data["password"] != password {
 			t.Errorf("%s gets %q, %v", url, c.data["password"], err)
 		}
-	}
-}
-
-func TestAProjectThatAsksForSignaturesGetsNothingYet(t *testing.T) {
-	all := &Repositories{Dir: t.TempDir(), Keys: keysFor("", "")}
-	w := want("https://host/x", "")
-	w.Project.Spec.SignatureKeys = []gitopsv1.SignatureKey{{KeyID: "A"}}
-	if _, err := all.Fetch(t.Context(), w, strings.Repeat("a", 40)); err == nil || !strings.Contains(err.Error(), "sign") {
-		t.Errorf("error %v", err)
 	}
 }

@@ -1,0 +1,177 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sluice-delivery/sluice/gitsync"
+)
+
+// clone is one Git repository as one set of credentials sees it; whoever holds turn may touch it.
+type clone struct {
+	dir   string
+	turn  chan struct{}
+	refs  refs
+	asked time.Time
+	shelf shelf
+	// verified has what was found to be signed as a policy wants.
+	verified sync.Map
+}
+
+// resolveCommit gives the commit that a source asks for. A full SHA is taken as it is, without asking.
+func (r *Repositories) resolveCommit(ctx context.Context, want gitsync.Want, revision string) (string, error) {
+	if err := checkRevision(revision); err != nil {
+		return "", err
+	}
+	if fullSHA.MatchString(revision) {
+		return revision, nil
+	}
+	began := time.Now()
+	c, git, err := r.open(ctx, want)
+	if err != nil {
+		return "", err
+	}
+	defer c.leave()
+	defer git.close()
+	// A listing that began after the caller asked is fresh, whoever asked for it.
+	if stale := time.Since(c.asked) >= r.Poll; c.refs == nil || stale || want.Fresh && c.asked.Before(began) {
+		at := time.Now()
+		out, err := git.run(ctx, nil, "ls-remote", "--end-of-options", git.address.remote)
+		if err != nil {
+			return "", &gitsync.UnreachableError{Cause: fmt.Errorf("asking %s for its branches and tags: %w", git.address.shown, err)}
+		}
+		c.refs, c.asked = parseRefs(out), at
+	}
+	sha, err := c.refs.find(revision, want.Source.TagPrefix)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", git.address.shown, err)
+	}
+	return sha, nil
+}
+
+// fetchCommit gives the files of a commit, once its signature is what the project wants.
+func (r *Repositories) fetchCommit(ctx context.Context, want gitsync.Want, revision string) (gitsync.Checkout, error) {
+	if !fullSHA.MatchString(revision) {
+		return gitsync.Checkout{}, fmt.Errorf("fetching needs a full commit SHA, not %.80q", revision)
+	}
+	c, git, err := r.open(ctx, want)
+	if err != nil {
+		return gitsync.Checkout{}, err
+	}
+	defer c.leave()
+	defer git.close()
+	e := c.shelf.take(revision)
+	if e == nil {
+		if err := c.bring(ctx, git, revision); err != nil {
+			return gitsync.Checkout{}, fmt.Errorf("fetching %s of %s: %w", revision, git.address.shown, err)
+		}
+	}
+	if err := c.verify(ctx, git, want, revision); err != nil {
+		if e != nil {
+			c.shelf.giveBack(revision)
+		}
+		return gitsync.Checkout{}, fmt.Errorf("commit %s of %s is not synced: %w", revision, git.address.shown, err)
+	}
+	if e == nil {
+		if e, err = c.export(ctx, git, revision); err != nil {
+			return gitsync.Checkout{}, fmt.Errorf("reading %s of %s: %w", revision, git.address.shown, err)
+		}
+		c.shelf.put(revision, e)
+	}
+	return e.checkout(&c.shelf, revision, revision), nil
+}
+
+// checkout hands files to a user.
+func (e *export) checkout(s *shelf, key, revision string) gitsync.Checkout {
+	return gitsync.Checkout{
+		Dir: e.dir, Revision: revision, Tree: func(_ context.Context, path string) (string, error) { return e.tree(path), nil },
+		Release: sync.OnceFunc(func() { s.giveBack(key) }),
+	}
+}
+
+// open checks what is wanted and waits for the turn of the caller. leave and close must be called.
+func (r *Repositories) open(ctx context.Context, want gitsync.Want) (*clone, *runner, error) {
+	a, err := parseAddress(want.Source.RepoURL, r.Schemes)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, credentials, err := r.credentials(ctx, want, typeGit)
+	if err != nil {
+		return nil, nil, err
+	}
+	git := &runner{address: a, credentials: credentials, keys: keys, timeout: r.Timeout, protocols: strings.Join(append([]string{"https", "ssh"}, r.Schemes...), ":")}
+	id, dir := r.place(a.remote, credentials)
+	c := one(r, &r.clones, id, func() *clone { return &clone{dir: dir, turn: make(chan struct{}, 1)} })
+	select {
+	case c.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, nil, fmt.Errorf("waiting for %s: %w", a.shown, ctx.Err())
+	}
+	if err := git.prepare(); err != nil {
+		c.leave()
+		return nil, nil, err
+	}
+	if err := c.begin(ctx, git); err != nil {
+		c.leave()
+		return nil, nil, errors.Join(fmt.Errorf("making a clone of %s: %w", a.shown, err), git.close())
+	}
+	return c, git, nil
+}
+
+func (c *clone) leave() { <-c.turn }
+
+func (c *clone) bare() string { return filepath.Join(c.dir, "bare.git") }
+
+// begin makes the empty clone if there is none.
+func (c *clone) begin(ctx context.Context, git *runner) error {
+	if _, err := os.Stat(filepath.Join(c.bare(), "HEAD")); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return err
+	}
+	_, err := git.run(ctx, nil, "init", "--quiet", "--bare", "--template=", "--end-of-options", c.bare())
+	return err
+}
+
+func (c *clone) has(ctx context.Context, git *runner, revision string) bool {
+	_, err := git.run(ctx, nil, "--git-dir="+c.bare(), "cat-file", "-e", revision+"^{tree}")
+	return err == nil
+}
+
+var fetching = []string{"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"}
+
+// bring fetches a commit: alone and without history where the server allows it, else with everything that branches and tags lead to.
+func (c *clone) bring(ctx context.Context, git *runner, revision string) error {
+	if c.has(ctx, git, revision) {
+		return nil
+	}
+	alone := append(append([]string{"--git-dir=" + c.bare()}, fetching...), "--depth=1", "--end-of-options", git.address.remote, "+"+revision+":refs/kept/"+revision)
+	_, refused := git.run(ctx, nil, alone...)
+	if refused == nil {
+		return nil
+	}
+	if err := c.deepen(ctx, git); err != nil {
+		return &gitsync.UnreachableError{Cause: refused}
+	}
+	if !c.has(ctx, git, revision) {
+		return fmt.Errorf("no branch or tag leads to this commit any more")
+	}
+	return nil
+}
+
+// deepen fetches everything that branches and tags lead to.
+func (c *clone) deepen(ctx context.Context, git *runner) error {
+	deep := append([]string{"--git-dir=" + c.bare()}, fetching...)
+	if _, err := os.Stat(filepath.Join(c.bare(), "shallow")); err == nil {
+		deep = append(deep, "--unshallow")
+	}
+	_, err := git.run(ctx, nil, append(deep, "--prune", "--end-of-options", git.address.remote, "+refs/heads/*:refs/all/heads/*", "+refs/tags/*:refs/all/tags/*")...)
+	return err
+}

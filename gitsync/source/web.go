@@ -1,0 +1,136 @@
+package source
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/http/httpproxy"
+
+	"github.com/sluice-delivery/sluice/gitsync"
+)
+
+const maxRedirects = 5
+
+// browser asks the web servers of Helm repositories and registries.
+type browser struct {
+	credentials credentials
+	// home is the only place that credentials are sent to, unless everywhere is set.
+	home       *url.URL
+	everywhere bool
+	// plain allows http.
+	plain bool
+	inner http.RoundTripper
+}
+
+// browse makes a client for what lies at a place. Credentials of a registry are the business of its own client, so they are left out if bare.
+func browse(keys Keys, c credentials, home *url.URL, everywhere, bare bool) (*http.Client, error) {
+	settings := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.data["insecure"] == "true"} //nolint:gosec // the Secret asks for it
+	if bundle := keys.Authorities[home.Hostname()]; bundle != "" {
+		if settings.RootCAs = x509.NewCertPool(); !settings.RootCAs.AppendCertsFromPEM([]byte(bundle)) {
+			return nil, fmt.Errorf("the bundle for %s holds no certificate", home.Hostname())
+		}
+	}
+	if c.data["tlsClientCertData"] != "" {
+		pair, err := tls.X509KeyPair([]byte(c.data["tlsClientCertData"]), []byte(c.data["tlsClientCertKey"]))
+		if err != nil {
+			return nil, fmt.Errorf("secret %s: tlsClientCertData and tlsClientCertKey are no pair", c.name)
+		}
+		settings.Certificates = []tls.Certificate{pair}
+	}
+	proxy := (&httpproxy.Config{HTTPProxy: c.data["proxy"], HTTPSProxy: c.data["proxy"], NoProxy: c.data["noProxy"]}).ProxyFunc()
+	dialer := &net.Dialer{Timeout: 15 * time.Second, Control: notLinkLocal}
+	b := &browser{credentials: c, home: home, everywhere: everywhere, plain: home.Scheme == "http", inner: &http.Transport{
+		TLSClientConfig: settings, DialContext: dialer.DialContext, ForceAttemptHTTP2: true, IdleConnTimeout: 30 * time.Second, ResponseHeaderTimeout: 30 * time.Second,
+		Proxy: func(r *http.Request) (*url.URL, error) { return proxy(r.URL) },
+	}}
+	if bare {
+		b.credentials = credentials{name: c.name}
+	}
+	return &http.Client{Transport: b, CheckRedirect: func(_ *http.Request, via []*http.Request) error {
+		if len(via) > maxRedirects {
+			return errors.New("it redirects more than five times")
+		}
+		return nil
+	}}, nil
+}
+
+// notLinkLocal keeps a redirect from reaching the metadata service of a cloud.
+func notLinkLocal(_, address string, _ syscall.RawConn) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsLinkLocalUnicast() || ip.IsUnspecified() || ip.IsMulticast() {
+		return fmt.Errorf("%s is no address of a repository", host)
+	}
+	return nil
+}
+
+// RoundTrip adds the credentials here, so that they never follow a redirect to another place.
+func (b *browser) RoundTrip(request *http.Request) (*http.Response, error) {
+	if request.URL.Scheme != "https" && (!b.plain || request.URL.Scheme != "http") {
+		return nil, fmt.Errorf("it leads to %s://, which is not allowed", request.URL.Scheme)
+	}
+	atHome := request.URL.Scheme == b.home.Scheme && strings.EqualFold(request.URL.Host, b.home.Host)
+	if header := b.credentials.header(); header != "" && (atHome || b.everywhere && request.URL.Scheme == "https") {
+		request = request.Clone(request.Context())
+		request.Header.Set("Authorization", strings.TrimPrefix(header, "Authorization: "))
+	}
+	return b.inner.RoundTrip(request)
+}
+
+// get writes what lies at a URL, at most limit bytes.
+func (b bounds) get(ctx context.Context, client *http.Client, at string, to io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, b.time)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
+	if err != nil {
+		return errors.New("it is no URL")
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return &gitsync.UnreachableError{Cause: withoutURL(err)}
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		err := fmt.Errorf("the server says %s", http.StatusText(response.StatusCode))
+		if slices.Contains([]int{http.StatusNotFound, http.StatusGone}, response.StatusCode) {
+			return err
+		}
+		return &gitsync.UnreachableError{Cause: err}
+	}
+	n, err := io.Copy(to, io.LimitReader(response.Body, b.size+1))
+	if n > b.size {
+		return fmt.Errorf("it is larger than %d MiB", b.size>>20)
+	}
+	if err != nil {
+		return &gitsync.UnreachableError{Cause: fmt.Errorf("reading the answer: %w", withoutURL(err))}
+	}
+	return nil
+}
+
+// bounds of one answer.
+type bounds struct {
+	time time.Duration
+	size int64
+}
+
+// withoutURL takes the URL, which may hold a token after redirects, out of an error.
+func withoutURL(err error) error {
+	var of *url.Error
+	if errors.As(err, &of) {
+		return of.Err
+	}
+	return err
+}
