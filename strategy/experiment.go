@@ -286,7 +286,8 @@ func planForgetting(o *Observation, p *position, plan *Plan) {
 	for i := range o.Experiments {
 		e := &o.Experiments[i]
 		shells = append(shells, v1alpha1.AnalysisRun{ObjectMeta: e.ObjectMeta, Status: v1alpha1.AnalysisRunStatus{Phase: e.Status.Phase}})
-		if inRoutes(e) || e.Name == p.status.Canary.CurrentExperiment {
+		// One that the status names still says whether its step is over, until that is written down.
+		if inRoutes(e) || e.Name == p.status.Canary.CurrentExperiment || e.Name == o.Rollout.Status.Canary.CurrentExperiment {
 			current = append(current, e.Name)
 		}
 	}

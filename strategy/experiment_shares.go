@@ -95,6 +95,13 @@ func recorded(s *v1alpha1.RolloutStatus) []v1alpha1.WeightDestination {
 	return s.Canary.Weights.Additional
 }
 
+func recordedSum(s *v1alpha1.RolloutStatus) (sum int32) {
+	for _, d := range recorded(s) {
+		sum += d.Weight
+	}
+	return sum
+}
+
 func sumOf(shares []trafficrouting.Share) (sum int32) {
 	for _, s := range shares {
 		sum += s.Weight
@@ -137,6 +144,9 @@ func (o *Observation) hashBehind(service string) string {
 // weightText says what the routes are told, in the words of the wire contract.
 func (o *Observation) weightText(weight int32, shares []trafficrouting.Share) string {
 	text := fmt.Sprintf("Traffic weight updated from %d to %d", o.Traffic.Highest, weight)
+	if o.Traffic.Highest == weight {
+		text = fmt.Sprintf("Traffic weight updated to %d", weight)
+	}
 	var more []string
 	for _, s := range shares {
 		if s.Weight > 0 {

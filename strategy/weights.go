@@ -234,7 +234,7 @@ func planTraffic(o *Observation, p *position, plan *Plan) {
 		Canary:     trafficrouting.Share{Service: o.Canary.Name, Weight: weight},
 		Additional: shares, Headers: headers, Mirrors: mirrors,
 	}}
-	if t.Lowest != weight || t.Highest != weight || sumOf(t.Additional) != taken {
+	if t.Lowest != weight || t.Highest != weight || recordedSum(&p.status) != taken {
 		intent.Why = ptr.To(normal(v1alpha1.ReasonTrafficWeightUpdated, o.weightText(weight, shares)))
 	}
 	plan.Traffic, p.intended = intent, &weight

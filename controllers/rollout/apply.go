@@ -51,6 +51,7 @@ func (c *Controller) apply(ctx context.Context, s *seen, plan *strategy.Plan) er
 	for _, name := range plan.Forget {
 		try("deleting AnalysisRun", name, func() error { return c.forgetRun(ctx, s, name) })
 	}
+	c.applyExperiments(ctx, s, plan, try)
 	if plan.Workload != nil {
 		try("scaling the workload of", s.Rollout.Name, func() error { return c.scaleWorkload(ctx, s, *plan.Workload) })
 	}

@@ -61,6 +61,8 @@ func (c *Controller) observe(ctx context.Context, key types.NamespacedName) (*se
 		{"reading the workload", c.observeWorkload},
 		{"listing ReplicaSets", c.observeSets},
 		{"listing AnalysisRuns", c.observeRuns},
+		{"listing Experiments", c.observeExperiments},
+		{"reading the pod templates for an Experiment", c.observeTemplates},
 		{"reading AnalysisTemplates", c.observeLibrary},
 		{"reading Services", c.observeServices},
 		{"finding the ReplicaSet of the pod template", c.observeCurrent},
@@ -194,7 +196,9 @@ func (c *Controller) observeTraffic(ctx context.Context, s *seen) {
 		s.again = routesRetry
 	}
 	if err == nil {
-		s.Traffic, err = c.Router.Observe(ctx, s.Rollout, strategy.Split(s.Rollout))
+		split := strategy.Split(s.Rollout, s.Experiments...)
+		s.Asked = split.Additional
+		s.Traffic, err = c.Router.Observe(ctx, s.Rollout, split)
 	}
 	if err == nil {
 		return

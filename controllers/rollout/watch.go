@@ -60,6 +60,7 @@ func (c *Controller) Register(mgr ctrl.Manager, workloads cache.Cache, registry 
 	}{
 		{&appsv1.ReplicaSet{}, kube.OwnerField, kube.Owner},
 		{&v1alpha1.AnalysisRun{}, kube.OwnerField, kube.Owner},
+		{&v1alpha1.Experiment{}, kube.OwnerField, kube.Owner},
 		{&v1alpha1.Rollout{}, fieldServices, servicesOf},
 		{&v1alpha1.Rollout{}, fieldRoutes, c.routesOf},
 		{&v1alpha1.Rollout{}, fieldTemplates, usesTemplates},
@@ -73,6 +74,7 @@ func (c *Controller) Register(mgr ctrl.Manager, workloads cache.Cache, registry 
 		For(&v1alpha1.Rollout{}).
 		Owns(&appsv1.ReplicaSet{}).
 		Owns(&v1alpha1.AnalysisRun{}).
+		Owns(&v1alpha1.Experiment{}).
 		Watches(&corev1.Service{}, c.naming(fieldServices, nameOf)).
 		Watches(&v1alpha1.AnalysisTemplate{}, c.naming(fieldTemplates, anyTemplate)).
 		Watches(&v1alpha1.ClusterAnalysisTemplate{}, c.naming(fieldTemplates, anyTemplate)).

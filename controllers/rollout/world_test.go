@@ -67,7 +67,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 	scheme := newScheme(t)
 	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{schema.GroupVersion(gatewayv1.GroupVersion)})
 	mapper.Add(schema.GroupVersion(gatewayv1.GroupVersion).WithKind("HTTPRoute"), meta.RESTScopeNamespace)
-	for _, gvk := range []string{"Rollout", "AnalysisRun", "AnalysisTemplate"} {
+	for _, gvk := range []string{"Rollout", "AnalysisRun", "AnalysisTemplate", "Experiment"} {
 		mapper.Add(v1alpha1.GroupVersion.WithKind(gvk), meta.RESTScopeNamespace)
 	}
 	mapper.Add(v1alpha1.GroupVersion.WithKind("ClusterAnalysisTemplate"), meta.RESTScopeRoot)
@@ -80,6 +80,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 		WithStatusSubresource(&v1alpha1.Rollout{}, &appsv1.ReplicaSet{}).
 		WithIndex(&appsv1.ReplicaSet{}, kube.OwnerField, kube.Owner).
 		WithIndex(&v1alpha1.AnalysisRun{}, kube.OwnerField, kube.Owner).
+		WithIndex(&v1alpha1.Experiment{}, kube.OwnerField, kube.Owner).
 		WithInterceptorFuncs(w.funcs()).Build()
 	w.restart()
 	return w

@@ -89,6 +89,18 @@ func running(e *v1alpha1.Experiment) v1alpha1.ExperimentStatus {
 	return s
 }
 
+// ChangeTemplate changes what an Experiment says of one of its templates.
+func (w *World) ChangeTemplate(experiment, template string, change func(*v1alpha1.TemplateStatus)) {
+	w.changeExperiment(experiment, func(e *v1alpha1.Experiment) {
+		e.Status = *e.Status.DeepCopy()
+		for i := range e.Status.TemplateStatuses {
+			if t := &e.Status.TemplateStatuses[i]; t.Name == template {
+				change(t)
+			}
+		}
+	})
+}
+
 // JudgeExperiments gives every Experiment that is not over a verdict, and ends those that were told to stop.
 func (w *World) JudgeExperiments(phase v1alpha1.AnalysisPhase, message string) {
 	for i := range w.Experiments {

@@ -28,7 +28,6 @@ var notBuilt = []struct {
 	what string
 	in   finder
 }{
-	{"a step of the kind experiment", steps("experiment", func(s v1alpha1.CanaryStep) bool { return s.Experiment != nil })},
 	{"a step of the kind plugin", steps("plugin", func(s v1alpha1.CanaryStep) bool { return s.Plugin != nil })},
 	{"a pair of Services that swap roles", canary("pingPong", func(c v1alpha1.CanaryStrategy) bool { return c.PingPong != nil })},
 	{"the router istio", router("istio")},
