@@ -25,11 +25,8 @@ type Difference struct {
 	Problem string
 }
 
-// Compare tells how what an Application asks for differs from what lives, as Decide judges it.
+// Compare tells how what an Application asks for differs from what lives, as Decide judges it. The observation must be one that Refusal lets pass.
 func Compare(o Observation) (Comparison, error) {
-	if problem := Refusal(o); problem != "" {
-		return Comparison{}, errors.New(problem)
-	}
 	if o.Target.Problem != "" {
 		return Comparison{}, errors.New(o.Target.Problem)
 	}
@@ -100,7 +97,7 @@ func (d *decision) comparable(want, have *unstructured.Unstructured) (*unstructu
 	if want == nil || have == nil {
 		return reduce(want), reduce(have), nil
 	}
-	w, h, err := IgnoredFor(d.app.Spec.IgnoreDifferences, have).strip(normal(want), normal(have), have)
+	w, h, err := d.o.Ignored(have).strip(normal(want), normal(have), have)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -12,9 +12,17 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/gitsync/render"
+	"github.com/sluice-delivery/sluice/gitsync/source"
 )
 
 func main() {
+	switch {
+	case render.IsChild():
+		os.Exit(render.Serve(os.Stdin, os.Stdout))
+	case source.IsChild():
+		os.Exit(source.Serve(os.Stdin, os.Stdout))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, newSession(os.Stdin, os.Stdout, os.Stderr), os.Args[1:])
 	stop()
@@ -27,6 +35,7 @@ func run(ctx context.Context, s *session, args []string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var verdict *exit
+	var failure *verdictError
 	switch {
 	case err == nil:
 		return 0
@@ -34,6 +43,9 @@ func run(ctx context.Context, s *session, args []string) int {
 		return verdict.code
 	}
 	fmt.Fprintln(s.errOut, "error:", cleanLines(explain(err)))
+	if errors.As(err, &failure) {
+		return failure.code
+	}
 	return exitError
 }
 
@@ -81,6 +93,6 @@ A Rollout can be given as NAME, rollout NAME or rollout/NAME.`,
 			root.AddCommand(c)
 		}
 	}
-	root.AddCommand(newVersion(s))
+	root.AddCommand(newApp(s), newVersion(s))
 	return root
 }

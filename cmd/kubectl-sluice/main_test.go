@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 )
 
@@ -52,7 +53,8 @@ func serve(t *testing.T, paths ...string) server {
 	known := scheme()
 	decoder := serializer.NewCodecFactory(known).UniversalDeserializer()
 	b := fake.NewClientBuilder().WithScheme(known).WithStatusSubresource(&v1alpha1.Rollout{}).
-		WithIndex(&v1alpha1.Rollout{}, "metadata.name", func(o client.Object) []string { return []string{o.GetName()} })
+		WithIndex(&v1alpha1.Rollout{}, "metadata.name", func(o client.Object) []string { return []string{o.GetName()} }).
+		WithIndex(&gitopsv1.Application{}, "metadata.name", func(o client.Object) []string { return []string{o.GetName()} })
 	for _, path := range paths {
 		file, err := os.Open(path)
 		if err != nil {

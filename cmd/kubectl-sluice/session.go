@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -14,7 +15,9 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/controllers/application"
 	"github.com/sluice-delivery/sluice/internal/build"
 )
 
@@ -33,6 +36,11 @@ type session struct {
 	flags   clientcmd.ConfigOverrides
 	files   clientcmd.ClientConfigLoadingRules
 	noColor bool
+
+	// controlNamespace is where projects and the settings of Git-sync are.
+	controlNamespace string
+	// looker looks at Applications; files stand in for the repository if they are not nil.
+	looker func(ctx context.Context, c client.WithWatch, app *gitopsv1.Application, files application.Source) (look looker, end func(), err error)
 }
 
 func newSession(in io.Reader, out, errOut *os.File) *session {
@@ -41,7 +49,7 @@ func newSession(in io.Reader, out, errOut *os.File) *session {
 		columns, rows, err := term.GetSize(int(out.Fd()))
 		return columns, rows, err == nil
 	}
-	s.connect, s.namespace = s.dial, s.currentNamespace
+	s.connect, s.namespace, s.looker = s.dial, s.currentNamespace, s.lookHere
 	return s
 }
 
@@ -86,6 +94,7 @@ func scheme() *runtime.Scheme {
 	s := runtime.NewScheme()
 	utilruntime.Must(clientgoscheme.AddToScheme(s))
 	utilruntime.Must(v1alpha1.AddToScheme(s))
+	utilruntime.Must(gitopsv1.AddToScheme(s))
 	return s
 }
 

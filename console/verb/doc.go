@@ -1,4 +1,5 @@
-// Package verb is what people can do to a Rollout: promote, abort, retry, undo, pause, restart, set an image.
+// Package verb is what people can do to a Rollout: promote, abort, retry, undo, pause, restart, set an image; and to an Application: sync, roll back,
+// refresh, terminate, create, change, delete.
 //
 // Each verb reads the object, chooses the patch that the wire contract gives for the command and sends it, so that any controller
 // of the API understands it. A verb answers with one sentence about what was asked for; the controller then does it in its own time.
