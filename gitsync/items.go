@@ -63,13 +63,14 @@ func compareOne(o Observation, name string, desired *unstructured.Unstructured, 
 		it.foreign = holder
 	}
 	it.desired = Adopt(desired, live.Object, o.Rollouts)
-	ignored := IgnoredFor(o.App.Spec.IgnoreDifferences, live.Object)
+	ignored := o.Ignored(live.Object)
 	var err error
 	if p, asked := o.Predicted[it.key]; asked && p.Object != nil && p.Of == Digest(it.desired) {
 		it.differs, err = Changes(p.Object, live.Object, ignored)
 	} else {
 		it.differs, err = Differs(it.desired, live.Object, ignored)
 	}
+	it.problem = o.Settings.unclear(it.key)
 	if err != nil {
 		it.problem = err.Error()
 	}

@@ -25,6 +25,8 @@ type Observation struct {
 	ControlNamespace string
 	// Project is nil when there is no AppProject of that name.
 	Project *gitopsv1.AppProject
+	// Settings are what holds for all Applications.
+	Settings Settings
 	// Cluster is the destination; its Problem says why it cannot be used.
 	Cluster Cluster
 	// Target is what the spec asks for, and Running what the operation under way asks for; nil where that is the same.
@@ -33,6 +35,7 @@ type Observation struct {
 	// Kinds tells what the cluster knows about each group and kind of all material and of Live.
 	Kinds map[GroupKind]Kind
 	// Live are the objects that the material names, those of status.resources, and those that carry the Application's tracking id, sorted by key.
+	// Kinds that the settings exclude are not among them.
 	Live []Live
 	// Predicted is what a server-side dry run says that an apply would make of the objects that Questions asks for.
 	Predicted map[Key]Prediction

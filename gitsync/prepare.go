@@ -25,6 +25,10 @@ func Prepare(o Observation, m Material) (p Prepared) {
 	name := TrackingName(o.App, o.ControlNamespace)
 	places, times := map[Key]int{}, map[Key]int{}
 	for _, manifest := range m.Objects {
+		if o.excludes(manifest) {
+			p.warn(gitopsv1.ConditionExcludedResourceWarning, excludedWarning(KeyOf(manifest)))
+			continue
+		}
 		one := place(manifest, destination, o.Kinds)
 		if misspelt := unknownHooks(one); misspelt != "" {
 			p.warn(gitopsv1.ConditionExcludedResourceWarning, fmt.Sprintf(

@@ -168,8 +168,10 @@ func (g *gitops) addLoops(ctx context.Context, mgr ctrl.Manager, dir string) err
 	repositories := &source.Repositories{
 		Dir: dir, Keys: source.KeysIn(mgr.GetCache(), g.gitopsNamespace), Poll: g.gitopsPoll, Timeout: gitTimeout, Schemes: slices.Clone(g.gitSchemes),
 	}
+	settings := &application.Settings{Reader: mgr.GetCache(), Namespace: g.gitopsNamespace, Events: recorder}
 	applications := &application.Controller{
-		Client: c, Source: repositories, Renderer: &render.Renderer{Timeout: renderTimeout, Memory: renderMemory}, Health: healthOf,
+		Client: c, Source: repositories, Renderer: &render.Renderer{Timeout: renderTimeout, Memory: renderMemory},
+		Health: settings.Assess, Settings: settings.Load,
 		Events: recorder, Namespace: g.gitopsNamespace, Concurrency: g.concurrency, Poll: g.gitopsPoll, Jitter: g.gitopsPoll / 2,
 	}
 	applications.Clusters = &cluster.Set{

@@ -27,6 +27,8 @@ type Controller struct {
 	Source   Source
 	Renderer Renderer
 	Health   Health
+	// Settings tells what holds for all Applications; nothing does without it.
+	Settings func(context.Context) (gitsync.Settings, error)
 	// Events takes what people are told.
 	Events record.EventRecorder
 	// Namespace is the control namespace, in which projects are.

@@ -4,8 +4,10 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/gitsync"
 	"github.com/sluice-delivery/sluice/gitsync/cluster"
 )
@@ -14,6 +16,8 @@ import (
 type memory struct {
 	// agreed holds, for objects that a dry run found to be what an apply would make of them, the digests of the manifest and of what lives.
 	agreed map[gitsync.Key]agreement
+	// ignored are the rules on differences under which they agreed.
+	ignored []gitopsv1.IgnoreDifference
 	// unreachable is since when a repository could not be asked; zero if it could.
 	unreachable time.Time
 	// cluster is the destination whose kinds the Application uses.
@@ -21,6 +25,13 @@ type memory struct {
 }
 
 type agreement struct{ manifest, live string }
+
+// ruled forgets what agreed under other rules on differences.
+func (m *memory) ruled(by []gitopsv1.IgnoreDifference) {
+	if !equality.Semantic.DeepEqual(m.ignored, by) {
+		m.ignored, m.agreed = by, map[gitsync.Key]agreement{}
+	}
+}
 
 type memories struct {
 	mu  sync.Mutex

@@ -43,6 +43,11 @@ func (c *Controller) observe(ctx context.Context, app *gitopsv1.Application) (*s
 	if s.Project, err = c.project(ctx, app); err != nil {
 		return nil, err
 	}
+	if c.Settings != nil {
+		if s.Observation.Settings, err = c.Settings(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if s.cluster, s.Cluster, err = c.Clusters.Find(ctx, app.Spec.Destination, s.Project); err != nil {
 		return nil, err
 	}
@@ -176,7 +181,7 @@ func (c *Controller) observeLive(ctx context.Context, s *seen) error {
 	keys := map[gitsync.Key]schema.GroupVersionKind{}
 	for _, o := range named {
 		gvk := o.GroupVersionKind()
-		if !s.Kinds[gitsync.GroupKind{Group: gvk.Group, Kind: gvk.Kind}].Known {
+		if kind := (gitsync.GroupKind{Group: gvk.Group, Kind: gvk.Kind}); !s.Kinds[kind].Known || s.Settings.Excludes(kind, s.Cluster) {
 			continue
 		}
 		kinds[gvk] = true
@@ -332,6 +337,7 @@ func (c *Controller) observePredictions(ctx context.Context, s *seen) error {
 	if s.App.DeletionTimestamp != nil {
 		return nil
 	}
+	s.memory.ruled(slices.Concat(s.App.Spec.IgnoreDifferences, s.Settings.Ignore))
 	var ask []*unstructured.Unstructured
 	living := map[gitsync.Key]*unstructured.Unstructured{}
 	for _, l := range s.Live {
@@ -367,7 +373,7 @@ func (s *seen) predict(ctx context.Context, ask []*unstructured.Unstructured, li
 		if live == nil || answers[i].Object == nil {
 			continue
 		}
-		changes, err := gitsync.Changes(answers[i].Object, live, gitsync.IgnoredFor(s.App.Spec.IgnoreDifferences, live))
+		changes, err := gitsync.Changes(answers[i].Object, live, s.Ignored(live))
 		if err == nil && !changes {
 			s.memory.agreed[key] = agree(o, live)
 		}

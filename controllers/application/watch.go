@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -30,8 +31,11 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 	if err := mgr.Add(manager.RunnableFunc(c.makeDefaultProject)); err != nil {
 		return fmt.Errorf("registering the project %s: %w", gitopsv1.DefaultProject, err)
 	}
-	return ctrl.NewControllerManagedBy(mgr).Named("application").
-		For(&gitopsv1.Application{}).
+	loop := ctrl.NewControllerManagedBy(mgr).Named("application")
+	if c.Settings != nil {
+		loop = loop.Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(c.ofSettings))
+	}
+	return loop.For(&gitopsv1.Application{}).
 		Watches(&gitopsv1.AppProject{}, handler.EnqueueRequestsFromMapFunc(c.ofProject)).
 		WatchesRawSource(source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 			c.mu.Lock()
@@ -63,6 +67,18 @@ func (c *Controller) ofProject(ctx context.Context, project client.Object) (requ
 		if app := &list.Items[i]; gitopsv1.ProjectName(app.Spec) == project.GetName() {
 			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(app)})
 		}
+	}
+	return requests
+}
+
+// ofSettings lists all Applications when what holds for all has changed.
+func (c *Controller) ofSettings(ctx context.Context, m client.Object) (requests []reconcile.Request) {
+	var list gitopsv1.ApplicationList
+	if m.GetNamespace() != c.Namespace || m.GetName() != gitopsv1.ConfigMapSettings || c.Client.List(ctx, &list) != nil {
+		return nil // as in ofProject
+	}
+	for i := range list.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
 	}
 	return requests
 }
