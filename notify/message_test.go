@@ -18,7 +18,7 @@ func composed(t *testing.T, templates map[string]string, kind string, names ...s
 		t.Fatal(c.Problems)
 	}
 	vars := map[string]any{"rollout": map[string]any{"metadata": map[string]any{"name": "web"}}}
-	return c.Compose(Due{Service: "s", Recipient: "r", Templates: names, At: "0"}, vars, moment)
+	return c.Compose(Due{Service: "s", Recipient: "r", Templates: names}, vars, moment)
 }
 
 func TestATemplateFillsInTheFieldsOfItsService(t *testing.T) {

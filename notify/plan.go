@@ -3,7 +3,6 @@ package notify
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -142,7 +141,7 @@ func (p *planning) message(e Event, trigger string, entry int, value string, d D
 	id := digest(key, e.Reason, e.At.UTC().Format(time.RFC3339Nano), strconv.Itoa(len(p.next.Due)))
 	p.next.Due = append(p.next.Due, Due{
 		ID: id, Reason: e.Reason, Type: e.Type, Templates: condition.Send, Service: d.Service, Recipient: d.Recipient,
-		At: json.Number(strconv.FormatInt(e.At.Unix(), 10)), Event: p.at,
+		At: e.At.Unix(), Event: p.at,
 	})
 }
 

@@ -3,6 +3,8 @@ package notify
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
+	"slices"
 	"time"
 )
 
@@ -30,13 +32,13 @@ type Record struct {
 
 // Due is a message to be delivered.
 type Due struct {
-	ID        string      `json:"id"`
-	Reason    string      `json:"reason"`
-	Type      string      `json:"type"`
-	Templates []string    `json:"templates"`
-	Service   string      `json:"service"`
-	Recipient string      `json:"recipient,omitempty"`
-	At        json.Number `json:"at"` // seconds since 1970
+	ID        string   `json:"id"`
+	Reason    string   `json:"reason"`
+	Type      string   `json:"type"`
+	Templates []string `json:"templates"`
+	Service   string   `json:"service"`
+	Recipient string   `json:"recipient,omitempty"`
+	At        int64    `json:"at"` // seconds since 1970
 	// Event is the index of the event that caused it, in the Plan that made it.
 	Event int `json:"-"`
 }
@@ -45,13 +47,7 @@ type Due struct {
 func (d Due) To() Destination { return Destination{Service: d.Service, Recipient: d.Recipient} }
 
 // Since is when it became due.
-func (d Due) Since() time.Time {
-	seconds, err := d.At.Int64()
-	if err != nil {
-		return time.Time{} // so it is too old to be sent
-	}
-	return time.Unix(seconds, 0)
-}
+func (d Due) Since() time.Time { return time.Unix(d.At, 0) }
 
 // ReadRecord reads the annotation of a Rollout; there is none where the annotation is absent. Anybody may edit it, so one that cannot be read
 // is an error, after which the Rollout starts anew.
@@ -66,8 +62,17 @@ func ReadRecord(annotations map[string]string) (record Record, found bool, err e
 	if err := json.Unmarshal([]byte(text), &record); err != nil {
 		return Record{}, false, fmt.Errorf("the annotation %s cannot be read: %w", AnnotationNotified, err)
 	}
-	record.Due = record.Due[:min(len(record.Due), MaxDue)]
+	if len(record.Due) > MaxDue || slices.ContainsFunc(record.Due, Due.strange) {
+		return Record{}, false, fmt.Errorf("the annotation %s holds messages that were not written by the controller", AnnotationNotified)
+	}
 	return record, true, nil
+}
+
+var word = regexp.MustCompile("^[A-Za-z]{1,63}$")
+
+// strange reports whether a Plan cannot have made a message. Its words become labels of metrics, of which nobody may choose many.
+func (d Due) strange() bool {
+	return !word.MatchString(d.Reason) || !word.MatchString(d.Type) || d.ID == "" || len(d.ID)+len(d.Service)+len(d.Recipient) > 2*maxRecipient
 }
 
 // Text is the value of the annotation; empty if nobody waits for anything and nothing is due.

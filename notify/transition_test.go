@@ -45,13 +45,16 @@ func TestWhatHappenedWhileNobodyWatchedIsFoundInTheStatus(t *testing.T) {
 		before, after func(*v1alpha1.Rollout)
 		want          []string
 	}{
-		"nothing":     {},
-		"still so":    {before: paused, after: paused},
-		"a step":      {after: func(r *v1alpha1.Rollout) { r.Status.CurrentStepIndex = ptr.To[int32](2) }, want: []string{"RolloutStepCompleted"}},
-		"a pause":     {after: paused, want: []string{"RolloutPaused"}},
-		"a new pause": {before: paused, after: func(r *v1alpha1.Rollout) { paused(r); r.Status.PauseConditions = []v1alpha1.PauseCondition{{StartTime: then}} }, want: []string{"RolloutPaused"}},
-		"a resume":    {before: paused},
-		"a run":       {after: running, want: []string{"AnalysisRunRunning"}},
+		"nothing":  {},
+		"still so": {before: paused, after: paused},
+		"a step":   {after: func(r *v1alpha1.Rollout) { r.Status.CurrentStepIndex = ptr.To[int32](2) }, want: []string{"RolloutStepCompleted"}},
+		"a pause":  {after: paused, want: []string{"RolloutPaused"}},
+		"a new pause": {before: paused, after: func(r *v1alpha1.Rollout) {
+			paused(r)
+			r.Status.PauseConditions = []v1alpha1.PauseCondition{{StartTime: then}}
+		}, want: []string{"RolloutPaused"}},
+		"a resume": {before: paused},
+		"a run":    {after: running, want: []string{"AnalysisRunRunning"}},
 		"a verdict": {before: running, after: func(r *v1alpha1.Rollout) {
 			running(r)
 			r.Status.Canary.CurrentStepAnalysisRunStatus.Status = v1alpha1.AnalysisPhaseFailed

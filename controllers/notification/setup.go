@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -34,8 +35,8 @@ type setup struct {
 
 // settings keep what was read last.
 type settings struct {
-	mu   sync.Mutex
-	last *setup
+	mu   sync.Mutex // held while the API server is asked
+	last atomic.Pointer[setup]
 	at   time.Time
 }
 
@@ -44,14 +45,16 @@ func (o *Outbox) setup(ctx context.Context) (*setup, error) {
 	s := &o.settings
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.last != nil && o.now().Sub(s.at) < freshFor {
-		return s.last, nil
+	last := s.last.Load()
+	if last != nil && o.now().Sub(s.at) < freshFor {
+		return last, nil
 	}
-	next, err := o.load(ctx, s.last)
+	next, err := o.load(ctx, last)
 	if err != nil {
 		return nil, err
 	}
-	s.last, s.at = next, o.now()
+	s.last.Store(next)
+	s.at = o.now()
 	return next, nil
 }
 
@@ -158,9 +161,7 @@ func (s *setup) secrets(service string) []string {
 
 // laneOf names the lane of a service. Those that do not exist share one: anybody may write their names into an annotation.
 func (o *Outbox) laneOf(service string) string {
-	o.settings.mu.Lock()
-	defer o.settings.mu.Unlock()
-	if o.settings.last == nil || o.settings.last.senders[service] == nil {
+	if last := o.settings.last.Load(); last == nil || last.senders[service] == nil {
 		return ""
 	}
 	return service

@@ -204,7 +204,7 @@ func (w *world) status(change func(*v1alpha1.RolloutStatus)) (before, after *v1a
 	before = w.rollout()
 	after = before.DeepCopy()
 	change(&after.Status)
-	if err := w.client.Status().Update(context.Background(), after); err != nil {
+	if err := w.client.Status().Patch(context.Background(), after, client.MergeFrom(before)); err != nil {
 		w.t.Fatal(err)
 	}
 	return before, after

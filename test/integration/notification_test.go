@@ -1,0 +1,200 @@
+package integration
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/notify"
+	"github.com/sluice-delivery/sluice/test/cluster"
+	"github.com/sluice-delivery/sluice/test/process"
+)
+
+// token is a secret that only the receiver may see.
+const token = "s3cr3t-canary-0003"
+
+// receiver is the server of a webhook.
+type receiver struct {
+	*httptest.Server
+	mu       sync.Mutex
+	messages []string
+	keys     []string
+	strange  []string
+}
+
+func newReceiver(t *testing.T) *receiver {
+	r := &receiver{}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		body, err := io.ReadAll(q.Body)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if err != nil || q.Method != http.MethodPost || q.URL.Path != "/hook/web" || q.Header.Get("Authorization") != "Bearer "+token {
+			r.strange = append(r.strange, q.Method+" "+q.URL.Path)
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		r.messages = append(r.messages, string(body))
+		r.keys = append(r.keys, q.Header.Get("Idempotency-Key"))
+	}))
+	t.Cleanup(r.Close)
+	return r
+}
+
+func (r *receiver) got() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.messages)
+}
+
+// expect waits for as many messages as are wanted, and until the Rollout remembers none that is due.
+func (r *receiver) expect(t *testing.T, o *v1alpha1.Rollout, want ...string) {
+	t.Helper()
+	await(t, o, "all messages are delivered", func(o *v1alpha1.Rollout) bool {
+		record, found, err := notify.ReadRecord(o.Annotations)
+		return err == nil && found && len(record.Due) == 0 && len(r.got()) >= len(want)
+	})
+	if diff := cmp.Diff(want, r.got()); diff != "" || len(r.strange) > 0 {
+		t.Errorf("%s, and strange requests %q", diff, r.strange)
+	}
+}
+
+// notifications sets up a webhook as an administrator does.
+func notifications(t *testing.T, url string) {
+	t.Helper()
+	rights, err := readObjects(filepath.Join(cluster.Repository(), "config", "rbac", "optional_notification_secret.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects := []client.Object{
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: notify.SecretName}, Data: map[string][]byte{"hook-token": []byte(token + "\n")}},
+		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: notify.ConfigMapName}, Data: map[string]string{
+			"service.webhook.receiver": "url: " + url + "/hook\nheaders:\n- name: Authorization\n  value: Bearer $hook-token\n",
+		}},
+	}
+	data := objects[1].(*corev1.ConfigMap).Data
+	for trigger, text := range map[string]string{
+		"rollout-updated": "updated", "rollout-completed": "completed", "rollout-paused": "paused", "rollout-aborted": "aborted",
+		"rollout-step-completed": "step {{.rollout.status.currentStepIndex}} of",
+	} {
+		data["trigger.on-"+trigger] = "- send: [" + trigger + "]"
+		data["template."+trigger] = "webhook:\n  receiver:\n    method: POST\n    path: /{{.rollout.metadata.name}}\n    body: " + text +
+			` {{index .rollout.metadata.annotations "rollout.argoproj.io/revision"}}` + "\n"
+	}
+	for _, o := range rights {
+		objects = append(objects, o)
+	}
+	create(t, objects...)
+	t.Cleanup(func() {
+		for _, o := range objects {
+			if err := suite.admin.Delete(context.Background(), o); err != nil {
+				t.Logf("removing %s: %v", o.GetName(), err)
+			}
+		}
+	})
+}
+
+// serving runs a controller for one instance until stop is called.
+func serving(t *testing.T, name, instance string) *process.Process {
+	t.Helper()
+	p, _, err := startController(t.Context(), name, instance)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.End(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+func TestEachMessageOfAReleaseArrivesOnceThoughTheControllerIsRestartedAndKilled(t *testing.T) {
+	hook := newReceiver(t)
+	notifications(t, hook.URL)
+	const instance = "notified"
+	first := serving(t, "notifying-1", instance)
+	namespace := newNamespace(t)
+	steps := append(weights(25), hold)
+	r := basic(namespace, "web", 4, append(steps, weights(50)...)...)
+	r.Labels = map[string]string{v1alpha1.LabelInstanceID: instance}
+	r.Annotations = map[string]string{}
+	for _, trigger := range []string{"updated", "step-completed", "paused", "completed", "aborted"} {
+		r.Annotations["notifications.argoproj.io/subscribe.on-rollout-"+trigger+".receiver"] = ""
+	}
+	create(t, r)
+	await(t, r, "the first revision serves", healthy)
+	want := []string{"updated 1", "completed 1"}
+	hook.expect(t, r, want...)
+
+	edit(t, r, func(r *v1alpha1.Rollout) { r.Spec.Template = template("app:v2") })
+	await(t, r, "it pauses", paused)
+	if err := first.Stop(); err != nil { // with whatever is on its way at this moment
+		t.Fatal(err)
+	}
+	second := serving(t, "notifying-2", instance)
+	want = append(want, "updated 2", "step 1 of 2", "paused 2")
+	hook.expect(t, r, want...)
+
+	if err := syscall.Kill(second.PID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-second.Ended()
+	command(t, r, `{"status":{"pauseConditions":null}}`)
+	third := serving(t, "notifying-3", instance)
+	await(t, r, "the second revision serves", healthy)
+	want = append(want, "step 2 of 2", "step 3 of 2", "completed 2")
+	hook.expect(t, r, want...)
+
+	if err := third.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	fourth := serving(t, "notifying-4", instance)
+	await(t, r, "the fourth controller has seen it", func(r *v1alpha1.Rollout) bool { return healthy(r) && led(t, "notifying-4") })
+	hook.expect(t, r, want...)
+	seen := slices.Sorted(slices.Values(hook.keys))
+	if n := len(slices.Compact(seen)); n != len(want) {
+		t.Errorf("%d messages have %d keys", len(want), n)
+	}
+	for _, p := range []*process.Process{first, second, third, fourth} {
+		if output := (running{p}).output(); strings.Contains(output, token) {
+			t.Errorf("the secret is in the log of %s", p.Name())
+		}
+	}
+	noSecretInEvents(t, namespace)
+}
+
+// led reports whether a controller has begun to work: then it asks what is set up.
+func led(t *testing.T, name string) bool {
+	t.Helper()
+	all, err := requests()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(all, func(r request) bool { return r.process() == name && r.ObjectRef.Name == notify.ConfigMapName })
+}
+
+func noSecretInEvents(t *testing.T, namespace string) {
+	t.Helper()
+	var events corev1.EventList
+	if err := suite.admin.List(t.Context(), &events, client.InNamespace(namespace)); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events.Items {
+		if strings.Contains(e.Message, token) || e.Reason == "NotificationFailed" {
+			t.Errorf("there is an event %s: %s", e.Reason, e.Message)
+		}
+	}
+}
