@@ -200,7 +200,7 @@ func unpacked(archive *os.File, below, digest string, strip bool) (*export, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := unpack(archive, dir, strip); err != nil {
+	if err := unpack(archive, dir, strip, maxUnpacked); err != nil {
 		return nil, fmt.Errorf("%w%s", err, tail(os.RemoveAll(dir)))
 	}
 	return &export{dir: dir, tree: func(string) string { return "archive " + digest }}, nil

@@ -139,6 +139,8 @@ func (r *Repositories) lookUp(ctx context.Context, at *registry, from *oras.Repo
 	if known, found := at.known[revision]; found && !fresh && time.Since(known.asked) < r.Poll {
 		return known, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
+	defer cancel()
 	asked := time.Now()
 	tag := tagOf(revision)
 	found, err := from.Resolve(ctx, tag)

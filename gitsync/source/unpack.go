@@ -20,8 +20,9 @@ const (
 	maxFiles    = 50_000
 )
 
-// unpack writes the files of a tar archive, which may be compressed with gzip, into an empty folder. Everything but files and folders is refused.
-func unpack(archive io.Reader, dir string, strip bool) error {
+// unpack writes the files of a tar archive, which may be compressed with gzip, into an empty folder, left bytes at most. Everything but files and
+// folders is refused.
+func unpack(archive io.Reader, dir string, strip bool, left int64) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
@@ -31,7 +32,7 @@ func unpack(archive io.Reader, dir string, strip bool) error {
 	if err != nil {
 		return err
 	}
-	left := int64(maxUnpacked)
+	most := left
 	entries := tar.NewReader(plain)
 	for n := 0; ; n++ {
 		header, err := entries.Next()
@@ -56,7 +57,7 @@ func unpack(archive io.Reader, dir string, strip bool) error {
 			return fmt.Errorf("unpacking %.200q: %w", name, err)
 		}
 		if left -= written; left < 0 {
-			return fmt.Errorf("the archive holds more than %d MiB", maxUnpacked>>20)
+			return fmt.Errorf("the archive holds more than %d MiB", most>>20)
 		}
 	}
 }
