@@ -44,6 +44,7 @@ func TestAControlPlaneReconcilesSchedulesAndLeavesNothingBehind(t *testing.T) {
 	t.Run("a service account has no rights that nobody gave it", func(t *testing.T) { leastPrivilege(t, c) })
 	t.Run("requests are in the audit log under their user agent", func(t *testing.T) { audit(t, c) })
 	t.Run("the definitions of the Gateway API are served, also when installed twice", func(t *testing.T) { definitions(t, c) })
+	t.Run("what etcd has compacted is gone", func(t *testing.T) { compacted(t, c) })
 	t.Run("a cluster that is there already is used, and left alone", func(t *testing.T) { alreadyThere(t, c) })
 	t.Run("stopping leaves no process and no file", func(t *testing.T) { stopped(t, c) })
 }
@@ -229,4 +230,26 @@ func (c *Cluster) resident(t *testing.T) string {
 		all = append(all, p.Name()+" "+strings.TrimSpace(size))
 	}
 	return strings.Join(all, ", ")
+}
+
+// compacted asks for a list as it was before the compaction.
+func compacted(t *testing.T, c *Cluster) {
+	clients, err := kubernetes.NewForConfig(c.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := clients.CoreV1().ConfigMaps(namespace).List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	exactly := metav1.ListOptions{ResourceVersion: before.ResourceVersion, ResourceVersionMatch: metav1.ResourceVersionMatchExact, Limit: 1}
+	for range 2 { // something has to be newer
+		create(t, clientFor(t, c), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "newer-"}})
+	}
+	if err := c.Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := clients.CoreV1().ConfigMaps(namespace).List(t.Context(), exactly); !apierrors.IsResourceExpired(err) {
+		t.Errorf("a list of what was compacted gave %v", err)
+	}
 }

@@ -32,6 +32,8 @@ const (
 	// podCapacity is what one pod can serve, in requests per second, and loadShare the part of the capacity of a whole Rollout that is asked for.
 	podCapacity = 8
 	loadShare   = 0.9
+	// calmEvery is the number of operations after which every Rollout has to come to rest.
+	calmEvery = 25
 	// leastLeft is how many pods of a revision a kill leaves: with one alone, no controller could help the requests until the next is ready.
 	leastLeft = 2
 )
@@ -57,18 +59,21 @@ func TestRandomOperationsUnderLoadLoseNoRequest(t *testing.T) {
 		s.startController(i)
 	}
 	t.Cleanup(s.stopControllers)
-	for _, make := range []func(string) (*v1alpha1.Rollout, []client.Object){soakCanary, soakDynamic, soakBlueGreen} {
-		s.victims = append(s.victims, newVictim(t, make))
+	for _, kind := range []string{"canary", "dynamic", "blue-green"} {
+		s.victims = append(s.victims, newVictim(t, kinds[kind], soakInstance))
 	}
-	s.follow()
+	follow(t, s.victims...)
 	for _, v := range s.victims {
 		v.load(t)
 	}
 	for _, o := range soak.Draw(*soakSeed, *soakOperations, len(s.victims), soakControllers) {
 		s.perform(o)
-		s.judge()
 		for _, v := range s.victims {
+			v.judge(t)
 			v.grow(t)
+			if o.Number%calmEvery == 0 {
+				v.calm(t)
+			}
 		}
 	}
 	s.finish()
@@ -107,11 +112,17 @@ func (s *soaking) startController(i int) {
 
 func (s *soaking) killController(i int) {
 	s.t.Helper()
-	if err := syscall.Kill(s.controllers[i].PID(), syscall.SIGKILL); err != nil {
-		s.t.Fatal(err)
-	}
-	<-s.controllers[i].Ended()
+	shoot(s.t, s.controllers[i])
 	s.startController(i)
+}
+
+// shoot ends a process without a word.
+func shoot(t *testing.T, p *process.Process) {
+	t.Helper()
+	if err := syscall.Kill(p.PID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-p.Ended()
 }
 
 func (s *soaking) stopControllers() {
@@ -125,16 +136,6 @@ func (s *soaking) stopControllers() {
 	}
 }
 
-// judge looks at every request that has been answered since.
-func (s *soaking) judge() {
-	s.t.Helper()
-	for _, v := range s.victims {
-		if faults := v.faults(); len(faults) > 0 {
-			s.t.Fatalf("%s, %d faults:\n%s\nwhat was named:\n%s", v.name(), len(faults), strings.Join(faults[:min(20, len(faults))], "\n"), &v.line)
-		}
-	}
-}
-
 // finish sees that every Rollout still comes to its end.
 func (s *soaking) finish() {
 	s.t.Helper()
@@ -143,10 +144,10 @@ func (s *soaking) finish() {
 	}
 	for _, v := range s.victims {
 		await(s.t, v.rollout, "the last version is healthy in the end", healthy)
-		v.driver.Stop()
 	}
-	s.judge()
 	for _, v := range s.victims {
+		v.driver.Stop()
+		v.judge(s.t)
 		sum := v.driver.Between(time.Time{}, time.Time{})
 		s.t.Logf("%s: %d requests, %d failed, %d lost, 0 misrouted, of %d versions", v.name(), sum.Sent, sum.Failed, sum.Lost, len(sum.Versions))
 	}
@@ -172,20 +173,27 @@ func soakTemplate(version int) runtime.RawExtension {
 		fmt.Sprintf(`"name":"web","env":[{"name":"CAPACITY","value":"%d"},{"name":"LATENCY","value":"20ms"}],`, podCapacity), 1))}
 }
 
+// kinds are the Rollouts that operations come to, by name.
+var kinds = map[string]func(namespace string) (*v1alpha1.Rollout, []client.Object){
+	"canary": soakCanary, "dynamic": soakDynamic, "blue-green": soakBlueGreen,
+}
+
 func soakCanary(namespace string) (*v1alpha1.Rollout, []client.Object) {
 	r, around := routed(namespace, soak.Smallest, append(append(weights(20), hold), append(weights(60), pause("2s"), hold)...)...)
-	r.Name = "web"
+	r.Spec.Template, r.Spec.Strategy.Canary.AbortScaleDownDelaySeconds = soakTemplate(1), ptr.To[int32](1)
 	return r, around
 }
 
 func soakDynamic(namespace string) (*v1alpha1.Rollout, []client.Object) {
 	r, around := soakCanary(namespace)
-	r.Spec.Strategy.Canary.ScaleDownDelaySeconds, r.Spec.Strategy.Canary.DynamicStableScale = nil, true
+	c := r.Spec.Strategy.Canary
+	c.AbortScaleDownDelaySeconds, c.ScaleDownDelaySeconds, c.DynamicStableScale = nil, nil, true
 	return r, around
 }
 
 func soakBlueGreen(namespace string) (*v1alpha1.Rollout, []client.Object) {
 	r, around := blueGreen(namespace)
+	r.Spec.Template = soakTemplate(1)
 	r.Spec.Replicas = ptr.To[int32](soak.Smallest)
 	r.Spec.Strategy.BlueGreen.ScaleDownDelaySeconds = ptr.To[int32](3)
 	return r, around

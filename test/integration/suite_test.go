@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-delivery/sluice/test/cluster"
+	"github.com/sluice-delivery/sluice/test/line"
 	"github.com/sluice-delivery/sluice/test/process"
 	"github.com/sluice-delivery/sluice/test/stage"
 	"github.com/sluice-delivery/sluice/test/world"
@@ -76,29 +77,41 @@ func runSuite(m *testing.M) (code int, err error) {
 // startController runs one more controller, with the rights of the service account and a name in the audit log, and gives the address
 // of its metrics. It has to be an instance of its own, or else it would only wait for the lease of the suite's.
 func startController(ctx context.Context, name, instance string) (p *process.Process, metrics string, err error) {
-	kubeconfig, err := accountConfig(name)
+	kubeconfig, err := accountConfig(name, nil)
 	if err != nil {
 		return nil, "", err
 	}
-	ports, err := process.FreePorts(2)
+	return startControllerWith(ctx, name, instance, kubeconfig)
+}
+
+// startControllerWith is startController with a kubeconfig that accountConfig has made.
+func startControllerWith(ctx context.Context, name, instance, kubeconfig string) (p *process.Process, metrics string, err error) {
+	p, metrics, ready, err := launchController(name, instance, kubeconfig)
 	if err != nil {
 		return nil, "", err
 	}
-	metrics, health := fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
-	p, err = process.Start(name, suite.dir, exec.Command(filepath.Join(suite.dir, "bin", "sluice-controller"),
-		"--kubeconfig="+kubeconfig, "--leader-election-namespace="+home, "--instance-id="+instance,
-		"--metrics-bind-address="+metrics, "--health-probe-bind-address="+health))
-	if err != nil {
-		return nil, "", err
-	}
-	if err := p.Ready(ctx, process.Answers(http.DefaultClient, "http://"+health+"/readyz")); err != nil {
+	if err := p.Ready(ctx, ready); err != nil {
 		return nil, "", errors.Join(err, p.End())
 	}
 	return p, metrics, nil
 }
 
-// accountConfig writes a kubeconfig that acts as the controller's service account. The name stands in the audit log, beside the account.
-func accountConfig(name string) (string, error) {
+// launchController starts a controller and does not wait for it.
+func launchController(name, instance, kubeconfig string) (p *process.Process, metrics string, ready func(context.Context) error, err error) {
+	ports, err := process.FreePorts(2)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	metrics, health := fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
+	p, err = process.Start(name, suite.dir, exec.Command(filepath.Join(suite.dir, "bin", "sluice-controller"),
+		"--kubeconfig="+kubeconfig, "--leader-election-namespace="+home, "--instance-id="+instance,
+		"--metrics-bind-address="+metrics, "--health-probe-bind-address="+health))
+	return p, metrics, process.Answers(http.DefaultClient, "http://"+health+"/readyz"), err
+}
+
+// accountConfig writes a kubeconfig that acts as the controller's service account, by way of a line if there is one. The name stands in the
+// audit log, beside the account.
+func accountConfig(name string, by *line.Line) (string, error) {
 	admin, err := clientcmd.LoadFromFile(suite.cluster.Kubeconfig)
 	if err != nil {
 		return "", err
@@ -106,6 +119,11 @@ func accountConfig(name string) (string, error) {
 	for _, user := range admin.AuthInfos {
 		user.Impersonate = "system:serviceaccount:" + home + ":sluice-controller"
 		user.ImpersonateUserExtra = map[string][]string{processKey: {name}}
+	}
+	if by != nil {
+		for _, server := range admin.Clusters {
+			server.Server, server.CertificateAuthorityData = by.URL, by.CA
+		}
 	}
 	path := filepath.Join(suite.dir, name+".kubeconfig")
 	return path, clientcmd.WriteToFile(*admin, path)

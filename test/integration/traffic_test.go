@@ -62,16 +62,16 @@ func (w watched) versions() []string {
 	return all
 }
 
-// follow keeps, until the test ends, the timelines of what routes and Services name.
-func (s *soaking) follow() {
-	s.t.Helper()
+// follow keeps, until the test ends, the timelines of what the routes and Services of Rollouts name.
+func follow(t *testing.T, victims ...*victim) {
+	t.Helper()
 	namespaces, byNamespace := map[string]cache.Config{}, map[string]*victim{}
-	for _, v := range s.victims {
+	for _, v := range victims {
 		namespaces[v.rollout.Namespace], byNamespace[v.rollout.Namespace] = cache.Config{}, v
 	}
 	local, err := cache.New(suite.cluster.Config(), cache.Options{Scheme: suite.admin.Scheme(), DefaultNamespaces: namespaces})
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
 	var one sync.Mutex // or else an older state could be noted after a newer one
 	note := func(o any) {
@@ -90,25 +90,25 @@ func (s *soaking) follow() {
 	ended := make(chan error, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { ended <- local.Start(ctx) }()
-	s.t.Cleanup(func() {
+	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			s.t.Error(err)
+			t.Error(err)
 		}
 	})
 	for _, kind := range []client.Object{&appsv1.ReplicaSet{}, &corev1.Service{}, &gatewayv1.HTTPRoute{}} {
-		informer, err := local.GetInformer(s.t.Context(), kind)
+		informer, err := local.GetInformer(t.Context(), kind)
 		if err != nil {
-			s.t.Fatal(err)
+			t.Fatal(err)
 		}
 		if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
 			AddFunc: note, UpdateFunc: func(_, o any) { note(o) }, DeleteFunc: note,
 		}); err != nil {
-			s.t.Fatal(err)
+			t.Fatal(err)
 		}
 	}
-	for _, v := range s.victims {
-		awaitNamed(s.t, v)
+	for _, v := range victims {
+		awaitNamed(t, v)
 	}
 }
 

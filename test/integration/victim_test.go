@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,11 +34,10 @@ type victim struct {
 }
 
 // newVictim puts up a Rollout of its kind and waits for its first version.
-func newVictim(t *testing.T, kind func(namespace string) (*v1alpha1.Rollout, []client.Object)) *victim {
+func newVictim(t *testing.T, kind func(namespace string) (*v1alpha1.Rollout, []client.Object), instance string) *victim {
 	t.Helper()
 	r, around := kind(newNamespace(t))
-	r.Labels = map[string]string{v1alpha1.LabelInstanceID: soakInstance}
-	r.Spec.Template = soakTemplate(1)
+	r.Labels = map[string]string{v1alpha1.LabelInstanceID: instance}
 	create(t, append(around, r)...)
 	v := &victim{rollout: r, route: around[2].(*gatewayv1.HTTPRoute), version: 1, before: 1, newest: 1, size: soak.Smallest, wanted: soak.Smallest}
 	await(t, r, "version 1 is healthy", healthy)
@@ -208,6 +208,29 @@ func extended(r *gatewayv1.HTTPRoute) {
 func drained(r *gatewayv1.HTTPRoute) {
 	refs := r.Spec.Rules[0].BackendRefs
 	refs[0].Weight, refs[1].Weight = ptr.To[int32](100), ptr.To[int32](0)
+}
+
+// calm waits until the Rollout is healthy, or paused, or aborted with all requests going to the stable revision.
+func (v *victim) calm(t *testing.T) {
+	t.Helper()
+	await(t, v.rollout, "it comes to rest", func(r *v1alpha1.Rollout) bool {
+		switch {
+		case !observed(r):
+			return false
+		case r.Status.AbortedAt != nil:
+			w := v.look(t)
+			return len(w.weights) == 1 && w.weights[r.Status.StableRS] > 0
+		}
+		return r.Status.Phase == v1alpha1.RolloutPhaseHealthy || r.Status.Phase == v1alpha1.RolloutPhasePaused
+	})
+}
+
+// judge looks at every request that has been answered since.
+func (v *victim) judge(t *testing.T) {
+	t.Helper()
+	if faults := v.faults(); len(faults) > 0 {
+		t.Fatalf("%s, %d faults:\n%s\nwhat was named:\n%s", v.name(), len(faults), strings.Join(faults[:min(20, len(faults))], "\n"), &v.line)
+	}
 }
 
 // faults judges the requests that have been answered since it was called last.
