@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -99,7 +101,8 @@ func decode(raw []byte, o any, at *any) []error {
 		return []error{err}
 	}
 	*at = o
-	return strict
+	// A status is no work of people, and that of another controller may have fields of its own.
+	return slices.DeleteFunc(strict, func(fault error) bool { return strings.HasPrefix(fault.Error(), `unknown field "status.`) })
 }
 
 func put[T any](in map[string]map[string]T, namespace, name string, t T) {

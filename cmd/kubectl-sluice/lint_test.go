@@ -126,6 +126,18 @@ func TestLintReadsTheStandardInput(t *testing.T) {
 	}
 }
 
+func TestLintReadsWhatKubectlGetPrints(t *testing.T) {
+	c := open(nil, 0, 0)
+	c.in = strings.NewReader(`{"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": [
+		{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"}},
+		{"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": "web", "namespace": "shop", "managedFields": []}, "status": {"phase": "Healthy", "ofAnother": 1},
+			"spec": {"replicas": -1, "selector": {"matchLabels": {"app": "web"}}, "template": {"metadata": {"labels": {"app": "web"}},
+				"spec": {"containers": [{"name": "web", "image": "web"}]}}, "strategy": {"canary": {}}}}]}`)
+	if code := c.do(t, "lint -f -"); code != exitError || !strings.HasPrefix(c.text(), "standard input:1[1] shop/web: spec.replicas: ") || strings.Count(c.text(), "\n") != 1 {
+		t.Errorf("exit code %d: %s%s", code, c.text(), c.err.String())
+	}
+}
+
 func TestLintSurvivesHostileFiles(t *testing.T) {
 	bomb := "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
 	for i := range 8 {

@@ -3,11 +3,13 @@ package main
 import (
 	"bufio"
 	"bytes"
+	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 
@@ -129,9 +131,33 @@ func split(name string, in io.Reader) (manifests, error) {
 		m := parse(document)
 		m.at = fmt.Sprintf("%s:%d", name, n)
 		if m.fault != nil || m.kind != "" {
-			all = append(all, m)
+			all = append(all, m.unfold()...)
 		}
 	}
+}
+
+// unfold takes the objects out of a List, which is what kubectl get prints; anything else is itself.
+func (m manifest) unfold() manifests {
+	if m.kind != "List" {
+		return manifests{m}
+	}
+	var list struct {
+		Items []stdjson.RawMessage `json:"items"`
+	}
+	if err := json.UnmarshalCaseSensitivePreserveInts(m.raw, &list); err != nil {
+		return manifests{{at: m.at, fault: fmt.Errorf("items: %w", err)}}
+	}
+	var all manifests
+	for i, item := range list.Items {
+		one := parse(item)
+		one.at = fmt.Sprintf("%s[%d]", m.at, i)
+		var named metav1.PartialObjectMetadata
+		if json.UnmarshalCaseSensitivePreserveInts(item, &named) == nil && named.Name != "" {
+			one.at += " " + path.Join(named.Namespace, named.Name)
+		}
+		all = append(all, one)
+	}
+	return all
 }
 
 func parse(document []byte) manifest {
