@@ -24,12 +24,13 @@ func Decide(o Observation) Plan {
 	case d.unsourced():
 	default:
 		d.guard()
+		d.promise()
 		d.remember()
 		d.operate()
 		d.judge()
 	}
 	d.finishStatus()
-	d.plan.App, d.plan.secrets = d.app, d.mask
+	d.plan.App, d.plan.secrets, d.plan.before = d.app, d.mask, o.App
 	return d.plan
 }
 

@@ -10,10 +10,11 @@ import (
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 )
 
-// remove takes an Application away: with the finalizer for its resources these go first, highest wave first, a wave at a time.
+// remove takes an Application away: with the finalizer for its resources these go first, highest wave first, a wave at a time, and hooks run before
+// and after where finalizers say so.
 func (d *decision) remove() {
 	cascade := slices.ContainsFunc(d.app.Finalizers, isResourcesFinalizer)
-	if !cascade || d.o.Cluster.Problem != "" && d.o.Cluster.Gone {
+	if !cascade && !NeedsFarewell(d.app) || d.o.Cluster.Problem != "" && d.o.Cluster.Gone {
 		d.dropFinalizers()
 		return
 	}
@@ -22,9 +23,7 @@ func (d *decision) remove() {
 		d.again(windowLook)
 		return
 	}
-	if d.cascade() {
-		d.dropFinalizers()
-	}
+	d.farewell()
 }
 
 func isResourcesFinalizer(f string) bool {

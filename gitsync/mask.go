@@ -81,6 +81,23 @@ func (m Mask) Text(text string) string {
 	return m.replacer.Replace(text)
 }
 
+// Error gives an error whose text holds none of the values that the Mask knows; nil stays nil. What kind of error it is can still be asked.
+func (m Mask) Error(err error) error {
+	if err == nil || m.replacer == nil {
+		return err
+	}
+	return &maskedError{m.Text(err.Error()), err}
+}
+
+type maskedError struct {
+	text  string
+	cause error
+}
+
+func (e *maskedError) Error() string { return e.text }
+
+func (e *maskedError) Unwrap() error { return e.cause }
+
 // Objects gives copies of the states of one object, such as the wanted and the living one, with the values of a Secret masked. Equal values of a key have
 // equal masks, different ones different lengths, so that one sees that a value differs and not what it is. Other kinds come back as they are; nil stays nil.
 func Objects(states ...*unstructured.Unstructured) []*unstructured.Unstructured {

@@ -24,6 +24,7 @@ type Plan struct {
 	After time.Duration
 
 	secrets Mask
+	before  *gitopsv1.Application
 }
 
 // Write is one object to be applied.
@@ -59,6 +60,10 @@ type Outcome struct {
 
 // Record notes the outcomes of a plan's writes in the Application that is to be stored.
 func (p *Plan) Record(outcomes []Outcome) {
+	if p.App.DeletionTimestamp != nil {
+		p.complain(outcomes)
+		return
+	}
 	state := p.App.Status.OperationState
 	if state == nil || state.SyncResult == nil {
 		return
@@ -77,6 +82,26 @@ func (p *Plan) Record(outcomes []Outcome) {
 		setResult(state.SyncResult, r)
 	}
 }
+
+// complain tells what a deletion could not do. What was said before keeps its moment, so that a failure that repeats itself is not written again and again.
+func (p *Plan) complain(outcomes []Outcome) {
+	for _, o := range outcomes {
+		if o.Problem == "" {
+			continue
+		}
+		c := gitopsv1.ApplicationCondition{Type: gitopsv1.ConditionDeletionError, Message: p.secrets.Text(titleOfWire(o.Task.Key) + ": " + o.Problem)}
+		c.LastTransitionTime = p.App.DeletionTimestamp
+		for _, b := range p.before.Status.Conditions {
+			if b.Type == c.Type && b.Message == c.Message {
+				c.LastTransitionTime = b.LastTransitionTime
+			}
+		}
+		p.App.Status.Conditions = append(p.App.Status.Conditions, c)
+	}
+}
+
+// Masked gives an error whose text holds no value of a Secret that the plan knows; what kind of error it is can still be asked.
+func (p *Plan) Masked(err error) error { return p.secrets.Error(err) }
 
 // setResult replaces the result for the same object and phase, or adds one.
 func setResult(s *gitopsv1.SyncResult, r gitopsv1.ResourceResult) {

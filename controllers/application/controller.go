@@ -71,7 +71,7 @@ func (c *Controller) pass(ctx context.Context, app *gitopsv1.Application) (ctrl.
 		return ctrl.Result{}, err
 	}
 	plan := gitsync.Decide(s.Observation)
-	problem := errors.Join(c.apply(ctx, s, &plan), s.trouble)
+	problem := plan.Masked(errors.Join(c.apply(ctx, s, &plan), s.trouble))
 	after := plan.After
 	if poll := c.poll(); after == 0 || poll < after {
 		after = poll

@@ -54,8 +54,13 @@ func (c *Controller) observe(ctx context.Context, app *gitopsv1.Application) (*s
 	if s.cluster == nil || app.DeletionTimestamp == nil && gitsync.Refusal(s.Observation) != "" {
 		return s, nil
 	}
-	if app.DeletionTimestamp == nil {
+	switch refusal := gitsync.Refusal(s.Observation); {
+	case app.DeletionTimestamp == nil:
 		c.observeSources(ctx, s)
+	case gitsync.NeedsFarewell(app) && refusal != "":
+		s.Target.Problem = refusal
+	case gitsync.NeedsFarewell(app):
+		s.Target = c.load(ctx, s, gitopsv1.SourcesOf(app.Spec), nil, loading{})
 	}
 	for _, part := range []struct {
 		doing string
@@ -77,6 +82,15 @@ func (c *Controller) observe(ctx context.Context, app *gitopsv1.Application) (*s
 // unread makes an observation that lacks what lives one from which nothing but that can be concluded. What was known of an Application that was
 // compared before stays true for a while.
 func (s *seen) unread(err error) {
+	secrets := slices.Clone(s.Target.Objects)
+	for _, l := range s.Live {
+		secrets = append(secrets, l.Object)
+	}
+	if s.Running != nil {
+		secrets = append(secrets, s.Running.Objects...)
+	}
+	// What is dropped here is not known to the decision, which masks everything else.
+	err = gitsync.NewMask(secrets...).Error(err)
 	s.trouble = err
 	s.Target = gitsync.Material{Sources: s.Target.Sources, Revisions: s.Target.Revisions, Problem: err.Error(), Unreachable: true}
 	s.Running, s.Live, s.Predicted = nil, nil, nil
@@ -279,6 +293,7 @@ func (s *seen) named() ([]*unstructured.Unstructured, error) {
 	if s.Running != nil {
 		named = append(named, gitsync.Prepare(s.Observation, *s.Running).Objects...)
 	}
+	named = append(named, gitsync.Farewells(s.Observation)...)
 	return append(named, listed...), nil
 }
 
