@@ -106,10 +106,13 @@ func notifications(t *testing.T, url string) {
 	})
 }
 
-// serving runs a controller for one instance until stop is called.
-func serving(t *testing.T, name, instance string) *process.Process {
+// notified is the instance of the controllers that are restarted, so that the suite's is left alone.
+const notified = "notified"
+
+// serving runs one of them.
+func serving(t *testing.T, name string) *process.Process {
 	t.Helper()
-	p, _, err := startController(t.Context(), name, instance)
+	p, _, err := startController(t.Context(), name, notified)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,12 +127,11 @@ func serving(t *testing.T, name, instance string) *process.Process {
 func TestEachMessageOfAReleaseArrivesOnceThoughTheControllerIsRestartedAndKilled(t *testing.T) {
 	hook := newReceiver(t)
 	notifications(t, hook.URL)
-	const instance = "notified"
-	first := serving(t, "notifying-1", instance)
+	first := serving(t, "notifying-1")
 	namespace := newNamespace(t)
 	steps := append(weights(25), hold)
 	r := basic(namespace, "web", 4, append(steps, weights(50)...)...)
-	r.Labels = map[string]string{v1alpha1.LabelInstanceID: instance}
+	r.Labels = map[string]string{v1alpha1.LabelInstanceID: notified}
 	r.Annotations = map[string]string{}
 	for _, trigger := range []string{"updated", "step-completed", "paused", "completed", "aborted"} {
 		r.Annotations["notifications.argoproj.io/subscribe.on-rollout-"+trigger+".receiver"] = ""
@@ -144,7 +146,7 @@ func TestEachMessageOfAReleaseArrivesOnceThoughTheControllerIsRestartedAndKilled
 	if err := first.Stop(); err != nil { // with whatever is on its way at this moment
 		t.Fatal(err)
 	}
-	second := serving(t, "notifying-2", instance)
+	second := serving(t, "notifying-2")
 	want = append(want, "updated 2", "step 1 of 2", "paused 2")
 	hook.expect(t, r, want...)
 
@@ -153,7 +155,7 @@ func TestEachMessageOfAReleaseArrivesOnceThoughTheControllerIsRestartedAndKilled
 	}
 	<-second.Ended()
 	command(t, r, `{"status":{"pauseConditions":null}}`)
-	third := serving(t, "notifying-3", instance)
+	third := serving(t, "notifying-3")
 	await(t, r, "the second revision serves", healthy)
 	want = append(want, "step 2 of 2", "step 3 of 2", "completed 2")
 	hook.expect(t, r, want...)
@@ -161,7 +163,7 @@ func TestEachMessageOfAReleaseArrivesOnceThoughTheControllerIsRestartedAndKilled
 	if err := third.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	fourth := serving(t, "notifying-4", instance)
+	fourth := serving(t, "notifying-4")
 	await(t, r, "the fourth controller has seen it", func(r *v1alpha1.Rollout) bool { return healthy(r) && led(t, "notifying-4") })
 	hook.expect(t, r, want...)
 	seen := slices.Sorted(slices.Values(hook.keys))
