@@ -11,6 +11,7 @@ import (
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/gitsync"
 	"github.com/sluice-delivery/sluice/gitsync/health"
+	"github.com/sluice-delivery/sluice/gitsync/health/action"
 )
 
 // Settings are what the ConfigMap says about objects.
@@ -89,6 +90,10 @@ func (r *reader) customize(key, about, kinds, value string) {
 	case "health", "health.lua":
 		r.Health.Lua[kinds] = value
 	case "actions":
+		if err := action.Check(value); err != nil {
+			r.problem(key, "%s", firstLine(err))
+			return
+		}
 		r.Actions[kinds] = value
 	case "ignoreDifferences":
 		r.ignore(key, kinds, value)

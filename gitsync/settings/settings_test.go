@@ -72,6 +72,7 @@ func TestASettingThatCannotBeFollowedIsToldAndHarmsNoOther(t *testing.T) {
 		"no kind":                    {"resource.customizations.health", "x", "it names no kind"},
 		"nothing that can be set":    {"resource.customizations.colour.apps_Deployment", "red", `"colour" can be set for no kind`},
 		"differences that are none":  {"resource.customizations.ignoreDifferences.apps_Deployment", "jsonPointer: [/a]", "it must be YAML with jsonPointers"},
+		"an action with a typo":      {"resource.customizations.actions.apps_Deployment", "definitions: [{name: a, action.lua: 'return ('}]", "the action a: reading the script"},
 		"exclusions that are none":   {"resource.exclusions", "kinds: [a]", "it must be a list"},
 		"inclusions with a typo":     {"resource.inclusions", "- {apigroup: [a]}", "it must be a list"},
 		"a map that is none":         {"resource.customizations", "- a", "it must be a map"},
