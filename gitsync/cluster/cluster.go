@@ -187,12 +187,12 @@ func (c *Cluster) Tracked(ctx context.Context, gvk schema.GroupVersionKind, trac
 	return c.list(ctx, gvk, client.MatchingFields{trackingField: trackingName})
 }
 
-// List lists all objects of a kind; none if the kind is not known.
+// List lists all objects of a kind; none if the kind is not known. They are those of the cache itself, which nobody may change.
 func (c *Cluster) List(ctx context.Context, gvk schema.GroupVersionKind) ([]*unstructured.Unstructured, error) {
 	if c.once != nil {
 		return c.once.list(ctx, c.direct, gvk)
 	}
-	return c.list(ctx, gvk)
+	return c.list(ctx, gvk, client.UnsafeDisableDeepCopy)
 }
 
 func (c *Cluster) list(ctx context.Context, gvk schema.GroupVersionKind, opts ...client.ListOption) ([]*unstructured.Unstructured, error) {
