@@ -70,24 +70,28 @@ func setImages(k *types.Kustomization, images []string) error {
 		if image.Name == "" {
 			image.Name, image.NewName = m[2], ""
 		}
-		at := slices.IndexFunc(k.Images, func(i types.Image) bool { return i.Name == image.Name })
-		before := types.Image{}
-		if at >= 0 {
-			before = k.Images[at]
-			k.Images = slices.Delete(k.Images, at, at+1)
-		}
-		if image.NewName == "*" {
-			image.NewName = before.NewName
-		}
-		if image.NewTag == "*" {
-			image.NewTag = before.NewTag
-			if image.Digest == "" {
-				image.Digest = before.Digest
-			}
-		}
-		k.Images = append(k.Images, image)
+		k.Images = replaced(k.Images, image)
 	}
 	return nil
+}
+
+// replaced is a list with an image in the place of the one of that name.
+func replaced(images []types.Image, image types.Image) []types.Image {
+	before := types.Image{}
+	if at := slices.IndexFunc(images, func(i types.Image) bool { return i.Name == image.Name }); at >= 0 {
+		before = images[at]
+		images = slices.Delete(images, at, at+1)
+	}
+	if image.NewName == "*" {
+		image.NewName = before.NewName
+	}
+	if image.NewTag == "*" {
+		image.NewTag = before.NewTag
+		if image.Digest == "" {
+			image.Digest = before.Digest
+		}
+	}
+	return append(images, image)
 }
 
 func setReplicas(k *types.Kustomization, replicas []gitopsv1.KustomizeReplica) error {
@@ -114,7 +118,7 @@ func addLabels(k *types.Kustomization, options gitopsv1.KustomizeSource, env *en
 		return err
 	}
 	if !options.LabelWithoutSelector {
-		k.CommonLabels, err = merged(k.CommonLabels, labels, options.ForceCommonLabels, "commonLabels")
+		k.CommonLabels, err = merged(k.CommonLabels, labels, options.ForceCommonLabels, "commonLabels") //nolint:staticcheck // deprecated for people, and still what the option means
 		return err
 	}
 	at := slices.IndexFunc(k.Labels, func(l types.Label) bool {

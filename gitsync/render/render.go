@@ -107,18 +107,10 @@ func (r *Renderer) do(ctx context.Context, j job, hard bool) (answer, error) {
 			return a, nil
 		}
 	}
-	files := map[string]gitsync.Checkout{}
-	defer func() {
-		for _, checkout := range files {
-			checkout.Release()
-		}
-	}()
-	for _, name := range slices.Sorted(maps.Keys(j.parts)) {
-		checkout, err := j.parts[name].Fetch(ctx)
-		if err != nil {
-			return answer{}, err
-		}
-		files[name] = checkout
+	files, err := j.fetch(ctx)
+	defer release(files)
+	if err != nil {
+		return answer{}, err
 	}
 	if !hard {
 		if a, found := r.remembered.withFiles(ctx, key, j, files); found {
@@ -142,6 +134,25 @@ func (r *Renderer) do(ctx context.Context, j job, hard bool) (answer, error) {
 	}
 	r.remembered.keep(ctx, key, j, files, a, text)
 	return a, nil
+}
+
+// fetch gives the files of all parts; what it got before an error must be released, too.
+func (j job) fetch(ctx context.Context) (map[string]gitsync.Checkout, error) {
+	files := map[string]gitsync.Checkout{}
+	for _, name := range slices.Sorted(maps.Keys(j.parts)) {
+		checkout, err := j.parts[name].Fetch(ctx)
+		if err != nil {
+			return files, err
+		}
+		files[name] = checkout
+	}
+	return files, nil
+}
+
+func release(files map[string]gitsync.Checkout) {
+	for _, checkout := range files {
+		checkout.Release()
+	}
 }
 
 // ask gives the answer of a child, as text.

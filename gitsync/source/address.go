@@ -48,22 +48,28 @@ func parseURL(text string, schemes []string) (*url.URL, error) {
 	if err != nil {
 		return nil, fmt.Errorf("repoURL is no URL") // the cause would repeat the URL with its password
 	}
+	return u, checkURL(u, schemes)
+}
+
+// checkURL refuses a URL that would make git or a client do something else than ask one place.
+func checkURL(u *url.URL, schemes []string) error {
 	if !slices.Contains(schemes, u.Scheme) {
-		return nil, fmt.Errorf("repoURL has the scheme %q; use %s://", u.Scheme, strings.Join(schemes, ":// or "))
+		return fmt.Errorf("repoURL has the scheme %q; use %s://", u.Scheme, strings.Join(schemes, ":// or "))
 	}
-	if _, secret := u.User.Password(); secret && u.User != nil {
-		return nil, fmt.Errorf("repoURL holds a password; put it into a repository Secret")
+	if _, secret := u.User.Password(); secret {
+		return fmt.Errorf("repoURL holds a password; put it into a repository Secret")
 	}
-	if user := u.User.Username(); strings.HasPrefix(user, "-") || strings.HasPrefix(u.Host, "-") || u.Scheme != "file" && u.Hostname() == "" {
-		return nil, fmt.Errorf("repoURL has no usable host or user")
+	option := strings.HasPrefix(u.User.Username(), "-") || strings.HasPrefix(u.Host, "-")
+	if option || u.Scheme != "file" && u.Hostname() == "" {
+		return fmt.Errorf("repoURL has no usable host or user")
 	}
 	if u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("repoURL has a query or a fragment; a repository URL has none")
+		return fmt.Errorf("repoURL has a query or a fragment; a repository URL has none")
 	}
 	if trimmed := strings.TrimSuffix(u.Path, "/"); trimmed != "" && path.Clean(trimmed) != trimmed {
-		return nil, fmt.Errorf("the path of repoURL holds .. or //")
+		return fmt.Errorf("the path of repoURL holds .. or //")
 	}
-	return u, nil
+	return nil
 }
 
 // normal is equal for URLs that name one repository, as the contract sees it.

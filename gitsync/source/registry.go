@@ -182,7 +182,7 @@ func newestTag(ctx context.Context, from *oras.Repository, constraint string) (s
 }
 
 // pull unpacks the one layer of an artifact. Manifest and layer are what their digests say, or nothing is unpacked.
-func (at *registry) pull(ctx context.Context, from *oras.Repository, revision string) (*export, error) {
+func (r *registry) pull(ctx context.Context, from *oras.Repository, revision string) (*export, error) {
 	about, err := from.Resolve(ctx, revision)
 	if err != nil {
 		return nil, &gitsync.UnreachableError{Cause: withoutURL(err)}
@@ -203,7 +203,7 @@ func (at *registry) pull(ctx context.Context, from *oras.Repository, revision st
 		return nil, &gitsync.UnreachableError{Cause: fmt.Errorf("reading its layer: %w", withoutURL(err))}
 	}
 	defer body.Close()
-	archive, err := os.CreateTemp(at.dir, "archive-")
+	archive, err := os.CreateTemp(r.dir, "archive-")
 	if err != nil {
 		return nil, err
 	}
@@ -219,7 +219,7 @@ func (at *registry) pull(ctx context.Context, from *oras.Repository, revision st
 	if _, err := archive.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	return unpacked(archive, at.dir, layer.Digest.String(), layer.MediaType == chartLayer)
+	return unpacked(archive, r.dir, layer.Digest.String(), layer.MediaType == chartLayer)
 }
 
 // layerOf finds the one archive in a manifest.

@@ -179,12 +179,11 @@ func splitSignature(object []byte) (signed, signature []byte, err error) {
 	}
 	header := ""
 	for line := range bytes.Lines(append(headers, '\n')) {
-		text := line
-		if rest, continues := bytes.CutPrefix(line, []byte(" ")); continues {
-			text = rest
-		} else {
-			name, value, _ := bytes.Cut(line, []byte(" "))
-			if header, text = string(name), value; header == "gpgsig" && signature != nil {
+		// A line that goes on has an empty name, and what follows the space is its text.
+		name, text, _ := bytes.Cut(line, []byte(" "))
+		if len(name) > 0 {
+			header = string(name)
+			if header == "gpgsig" && signature != nil {
 				return nil, nil, errors.New("it has more than one signature")
 			}
 		}

@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -53,7 +54,7 @@ func (c *Chart) Render(o Options) ([]Document, error) {
 			return nil, err
 		}
 	}
-	texts, err := engine.Engine{}.Render(c.inner, values)
+	texts, err := engine.Engine{}.RenderWithContext(context.Background(), c.inner, values) // what ends it is the end of the process
 	if err != nil {
 		return nil, err
 	}
