@@ -9,6 +9,9 @@ import (
 // planServices points the stable Service at the stable revision and the canary Service at the current one, or at the stable one
 // where there is no canary. A Service is switched only to a revision that carries what the Service was seen to carry.
 func planServices(o *Observation, p *position, plan *Plan) {
+	if p.inferred {
+		return // first it is written down who serves, which is read off the Services
+	}
 	if blueGreen(o.Rollout) != nil {
 		planBlueGreenServices(o, p, plan)
 		return

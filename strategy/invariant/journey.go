@@ -69,7 +69,7 @@ func SameOutcome(a, b *Moment) string {
 	switch {
 	case a.Traffic.Highest != b.Traffic.Highest || a.Weight != b.Weight:
 		return fmt.Sprintf("the weight is %d after an interruption and %d without", a.Traffic.Highest, b.Traffic.Highest)
-	case a.Stable.Hash != b.Stable.Hash || a.Canary.Hash != b.Canary.Hash:
+	case a.Stable.Hash != b.Stable.Hash || a.Canary.Hash != b.Canary.Hash && (a.behind(a.canary()) > 0 || b.behind(b.canary()) > 0):
 		return fmt.Sprintf("the Services select %s and %s after an interruption, %s and %s without", a.Stable.Hash, a.Canary.Hash, b.Stable.Hash, b.Canary.Hash)
 	case len(a.Runs) != len(b.Runs):
 		return fmt.Sprintf("there are %d AnalysisRuns after an interruption and %d without", len(a.Runs), len(b.Runs))
@@ -83,10 +83,10 @@ func SameOutcome(a, b *Moment) string {
 	return ""
 }
 
-// inUse are the revisions that the spec, the status or a Service names; what else there is has no part in the update any more.
+// inUse are the revisions that the status or the stable Service names; what else there is has no part in the update any more.
 func inUse(m *Moment) (all []strategy.Revision) {
 	for _, r := range m.Revisions {
-		if s := &m.Rollout.Status; r.Hash == s.CurrentPodHash || r.Hash == s.StableRS || r.Hash == m.Stable.Hash || r.Hash == m.Canary.Hash {
+		if s := &m.Rollout.Status; r.Hash == s.CurrentPodHash || r.Hash == s.StableRS || r.Hash == m.Stable.Hash {
 			all = append(all, r)
 		}
 	}

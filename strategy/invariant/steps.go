@@ -38,8 +38,10 @@ func (d *Decision) about(run *v1alpha1.AnalysisRun, kind string) bool {
 	if run.Labels[v1alpha1.LabelPodTemplateHash] != d.Plan.Status.CurrentPodHash || run.Labels[v1alpha1.LabelRolloutType] != kind {
 		return false
 	}
-	c := &d.Seen.Rollout.Status.Canary
-	for _, named := range []*v1alpha1.RolloutAnalysisRunStatus{c.CurrentStepAnalysisRunStatus, c.CurrentBackgroundAnalysisRunStatus} {
+	c, b := &d.Seen.Rollout.Status.Canary, &d.Seen.Rollout.Status.BlueGreen
+	for _, named := range []*v1alpha1.RolloutAnalysisRunStatus{
+		c.CurrentStepAnalysisRunStatus, c.CurrentBackgroundAnalysisRunStatus, b.PrePromotionAnalysisRunStatus, b.PostPromotionAnalysisRunStatus,
+	} {
 		if named != nil && named.Name == run.Name && d.sameAttempt() {
 			return true
 		}
@@ -246,28 +248,40 @@ func StartsOnce(d *Decision) string {
 	return ""
 }
 
-// TakesEffectOnce is I7 in the world: there are never two unfinished runs of one place, nor two ReplicaSets of one revision,
+// TakesEffectOnce is I7 in the world: no write leads to two unfinished runs of one place, nor to two ReplicaSets of one revision,
 // however stale the eyes were that saw neither.
 func TakesEffectOnce(w *Write) string {
-	places := map[string]string{}
-	for i := range w.After.Runs {
-		run := &w.After.Runs[i]
-		if run.Status.Phase.Completed() || run.Spec.Terminate {
-			continue
-		}
-		place := fmt.Sprint(run.Labels[v1alpha1.LabelRolloutType], "/", run.Labels[v1alpha1.LabelPodTemplateHash], "/",
-			run.Annotations[v1alpha1.AnnotationRevision], "/", run.Labels[v1alpha1.LabelStepIndex])
-		if other, ok := places[place]; ok {
-			return fmt.Sprintf("AnalysisRuns %s and %s both measure %s", other, run.Name, place)
-		}
-		places[place] = run.Name
+	if w.Before.doubled() != "" {
+		return ""
 	}
-	for i := range w.After.Revisions {
+	return w.After.doubled()
+}
+
+// doubled says what there is twice.
+func (m *Moment) doubled() string {
+	for i := range m.Runs {
 		for j := range i {
-			if w.After.Revisions[i].Hash == w.After.Revisions[j].Hash {
-				return "there are two ReplicaSets of revision " + w.After.Revisions[i].Hash
+			if a, b := &m.Runs[j], &m.Runs[i]; measures(a) && measures(b) && place(a) == place(b) {
+				return fmt.Sprintf("AnalysisRuns %s and %s both measure %s", a.Name, b.Name, place(a))
+			}
+		}
+	}
+	for i := range m.Revisions {
+		for j := range i {
+			if m.Revisions[i].Hash == m.Revisions[j].Hash {
+				return "there are two ReplicaSets of revision " + m.Revisions[i].Hash
 			}
 		}
 	}
 	return ""
+}
+
+func measures(run *v1alpha1.AnalysisRun) bool {
+	return !run.Status.Phase.Completed() && !run.Spec.Terminate
+}
+
+// place is what a run is about: its kind, the revision with its number, and the step.
+func place(run *v1alpha1.AnalysisRun) string {
+	return run.Labels[v1alpha1.LabelRolloutType] + "/" + run.Labels[v1alpha1.LabelPodTemplateHash] + "/" +
+		run.Annotations[v1alpha1.AnnotationRevision] + "/" + run.Labels[v1alpha1.LabelStepIndex]
 }

@@ -66,8 +66,7 @@ func (j *Journal) runTwice(w *Write, attempt int) string {
 		if w.Object != "run/"+run.Name || named(w.Before.Runs, run.Name) != nil {
 			continue
 		}
-		place := fmt.Sprint(run.Labels[v1alpha1.LabelRolloutType], "/", run.Labels[v1alpha1.LabelPodTemplateHash], "/",
-			run.Annotations[v1alpha1.AnnotationRevision], "/", run.Labels[v1alpha1.LabelStepIndex])
+		place := place(run)
 		old, known := j.runs[place]
 		before := named(w.Before.Runs, old.run)
 		if j.runs == nil {

@@ -11,8 +11,12 @@ import (
 	"github.com/sluice-delivery/sluice/strategy/invariant"
 )
 
-// rounds is how often pods come, gateways follow and passes are made before a journey must have arrived.
-const rounds = 12
+// rounds is how often the world comes to rest and time passes before a journey must have arrived; breaths is how often pods come, gateways follow
+// and passes are made before it must have come to rest, where pods may be replaced one by one.
+const (
+	rounds  = 12
+	breaths = 100
+)
 
 func (m *model) lookAhead(t *rapid.T) {
 	if rapid.IntRange(0, 3).Draw(t, "now") == 0 {
@@ -46,7 +50,7 @@ func (m *model) judgeJourneys() {
 
 // rest passes, lets pods come and gateways follow until nothing is left to wait for but time and people.
 func (m *model) rest(dead ...string) {
-	for range rounds {
+	for range breaths {
 		m.settle()
 		waits := m.w.Routed() && m.w.Reports && !m.w.Confirmed
 		for _, s := range m.w.Sets {
@@ -83,6 +87,7 @@ func (m *model) deadAbortJourney() string {
 }
 
 func (m *model) abortWith(dead ...string) string {
+	m.settle() // what was aborted already may begin anew, and only then there is something to abort
 	if !m.updating() {
 		return ""
 	}
@@ -184,6 +189,9 @@ func (m *model) interruptedJourney() string {
 		d := c.decide(v)
 		writes := c.w.Writes(d.Plan)
 		most = len(writes)
+		if d.Plan.Status.Abort && !v.Rollout.Status.Abort {
+			return "" // it was aborted because nothing moved in time, and what was written before the abort may be what moves it
+		}
 		c.crashes++
 		c.write(v, d, writes, upTo(cut))
 		c.rest()

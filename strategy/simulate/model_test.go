@@ -19,7 +19,7 @@ import (
 
 // Unless flags or variables of rapid say otherwise, the model always walks the same paths, and as many as a minute allows.
 const (
-	modelChecks = "1200"
+	modelChecks = "2400"
 	modelSteps  = "50"
 	modelSeed   = "1"
 )
