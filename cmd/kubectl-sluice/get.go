@@ -14,16 +14,20 @@ func newGet(s *session) *cobra.Command {
 	var format output
 	var watch bool
 	cmd := &cobra.Command{
-		Use:   "get [rollout] NAME",
-		Short: "Show a Rollout: its step, its traffic, its revisions and all that belongs to them",
+		Use:   "get [rollout|experiment] NAME",
+		Short: "Show a Rollout or an Experiment: where it stands, its pods and all that belongs to them",
 		Example: `  kubectl sluice get rollout web
-  kubectl sluice get web -w`,
+  kubectl sluice get web -w
+  kubectl sluice get experiment trial`,
 		Args:              cobra.RangeArgs(1, 2),
 		ValidArgsFunction: s.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, name, err := parseTarget(args, "rollout")
+			kind, name, err := parseTarget(args, "rollout", "experiment")
 			if err != nil {
 				return err
+			}
+			if kind == "experiment" {
+				return s.getExperiment(cmd.Context(), name, format, watch)
 			}
 			return s.get(cmd.Context(), name, format, watch)
 		},

@@ -14,12 +14,15 @@ func newList(s *session) *cobra.Command {
 	var format output
 	var watch, all bool
 	cmd := &cobra.Command{
-		Use:       "list [rollouts]",
+		Use:       "list [rollouts|experiments]",
 		Aliases:   []string{"ls"},
-		Short:     "List Rollouts with where each of them stands",
+		Short:     "List Rollouts, or Experiments, with where each of them stands",
 		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
-		ValidArgs: []string{"rollouts", "rollout", "ro"},
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		ValidArgs: []string{"rollouts", "rollout", "ro", "experiments", "experiment", "exp"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && kinds[args[0]] == "experiment" {
+				return s.listExperiments(cmd.Context(), format, watch, all)
+			}
 			return s.list(cmd.Context(), format, watch, all)
 		},
 	}

@@ -89,7 +89,7 @@ func revisionBranch(r view.Revision, f frame) branch {
 		b.children = append(b.children, replicaSetBranch(*r.ReplicaSet, f))
 	}
 	for _, e := range r.Experiments {
-		b.children = append(b.children, experimentBranch(e))
+		b.children = append(b.children, experimentBranch(e, f))
 	}
 	for _, n := range r.Runs {
 		b.children = append(b.children, runBranch(n, f))
@@ -170,10 +170,25 @@ func runBranch(r view.Run, f frame) branch {
 	return b
 }
 
-func experimentBranch(e view.Experiment) branch {
-	b := nodeBranch("exp", e.Node)
-	for _, r := range e.Runs {
-		b.children = append(b.children, nodeBranch("ar", r))
+func experimentBranch(e view.Experiment, f frame) branch {
+	left := e.Left
+	if left != "" {
+		left += " left"
 	}
+	b := nodeBranch("exp", e.Node, left)
+	b.children = experimentChildren(e, f)
 	return b
+}
+
+// experimentChildren are the groups of pods of an Experiment, without those that are gone, and its analyses.
+func experimentChildren(e view.Experiment, f frame) (children []branch) {
+	for _, g := range e.Groups {
+		if g.ReplicaSet != nil && (f.wide || g.ReplicaSet.Tone != view.ToneIdle) {
+			children = append(children, replicaSetBranch(*g.ReplicaSet, f))
+		}
+	}
+	for _, r := range e.Runs {
+		children = append(children, runBranch(r, f))
+	}
+	return children
 }

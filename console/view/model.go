@@ -179,5 +179,19 @@ type Metric struct {
 // Experiment is several groups of pods beside each other.
 type Experiment struct {
 	Node
-	Runs []Node `json:"runs,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
+	// Duration is how long it is to run, empty for no limit; Left is what of that is still to come, in words.
+	Duration string  `json:"duration,omitempty"`
+	Left     string  `json:"left,omitempty"`
+	Groups   []Group `json:"groups,omitempty"`
+	Runs     []Run   `json:"runs,omitempty"`
+}
+
+// Group is the pods of one template of an Experiment.
+type Group struct {
+	Name string `json:"name"`
+	// Images are those of its containers.
+	Images []string `json:"images,omitempty"`
+	// ReplicaSet is absent before it is made.
+	ReplicaSet *ReplicaSet `json:"replicaSet,omitempty"`
 }

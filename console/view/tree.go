@@ -16,13 +16,13 @@ import (
 func revision(r *v1alpha1.Rollout, of kube.Revision, now time.Time) Revision {
 	v := Revision{Number: of.Number, Hash: of.Hash, Roles: roles(r, of.Hash)}
 	if of.ReplicaSet != nil {
-		v.ReplicaSet = replicaSet(of, now)
+		v.ReplicaSet = replicaSet(of.ReplicaSet, of.Pods, now)
 	}
 	for i := range of.Runs {
 		v.Runs = append(v.Runs, analysisRun(&of.Runs[i], now))
 	}
 	for i := range of.Experiments {
-		v.Experiments = append(v.Experiments, experiment(&of.Experiments[i], now))
+		v.Experiments = append(v.Experiments, OfExperiment(of.Experiments[i], now))
 	}
 	return v
 }
@@ -31,14 +31,13 @@ func node(o metav1.Object, now time.Time) Node {
 	return Node{Name: o.GetName(), Created: o.GetCreationTimestamp(), Age: age(o.GetCreationTimestamp(), now)}
 }
 
-func replicaSet(of kube.Revision, now time.Time) *ReplicaSet {
-	s := of.ReplicaSet
+func replicaSet(s *appsv1.ReplicaSet, pods []corev1.Pod, now time.Time) *ReplicaSet {
 	v := &ReplicaSet{Node: node(s, now), Desired: ptr.Deref(s.Spec.Replicas, 1), Available: s.Status.AvailableReplicas}
 	failure := failed(s)
 	switch {
 	case failure != "":
 		v.Status, v.Tone, v.Message = "Degraded", ToneBad, failure
-	case v.Desired == 0 && len(of.Pods) == 0:
+	case v.Desired == 0 && len(pods) == 0:
 		v.Status, v.Tone = "ScaledDown", ToneIdle
 	case v.Desired == 0:
 		v.Status, v.Tone = "ScalingDown", ToneBusy
@@ -51,8 +50,8 @@ func replicaSet(of kube.Revision, now time.Time) *ReplicaSet {
 	if at, err := time.Parse(time.RFC3339, s.Annotations[v1alpha1.AnnotationScaleDownDeadline]); err == nil && v.Desired > 0 {
 		v.ScaleDownAt, v.ScaleDownIn = &metav1.Time{Time: at}, span(at.Sub(now))
 	}
-	for i := range of.Pods {
-		v.Pods = append(v.Pods, pod(&of.Pods[i], now))
+	for i := range pods {
+		v.Pods = append(v.Pods, pod(&pods[i], now))
 	}
 	return v
 }
@@ -102,15 +101,6 @@ func analysisRun(r *v1alpha1.AnalysisRun, now time.Time) Run {
 			}
 		}
 		v.Metrics = append(v.Metrics, metric)
-	}
-	return v
-}
-
-func experiment(e *v1alpha1.Experiment, now time.Time) Experiment {
-	v := Experiment{Node: node(e, now)}
-	v.Status, v.Tone, v.Message = phaseWord(e.Status.Phase), analysisTone(e.Status.Phase), e.Status.Message
-	for _, r := range e.Status.AnalysisRuns {
-		v.Runs = append(v.Runs, Node{Name: r.AnalysisRun, Status: phaseWord(r.Phase), Tone: analysisTone(r.Phase), Message: r.Message})
 	}
 	return v
 }

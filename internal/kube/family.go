@@ -34,7 +34,7 @@ type Revision struct {
 	// Pods, Runs and Experiments stand the newest first.
 	Pods        []corev1.Pod
 	Runs        []v1alpha1.AnalysisRun
-	Experiments []v1alpha1.Experiment
+	Experiments []Trial
 }
 
 // Members are objects that may belong to a Rollout, in any order and mixed with those of others.
@@ -72,7 +72,7 @@ func Group(r *v1alpha1.Rollout, all Members) Family {
 	for i := range all.Experiments {
 		if metav1.IsControlledBy(&all.Experiments[i], r) {
 			v := g.revision(&all.Experiments[i])
-			v.Experiments = append(v.Experiments, all.Experiments[i])
+			v.Experiments = append(v.Experiments, GroupExperiment(&all.Experiments[i], all))
 		}
 	}
 	return Family{Rollout: r, Revisions: g.sorted()}
@@ -103,7 +103,7 @@ func (g grouping) sorted() []Revision {
 	for _, v := range g.byHash {
 		slices.SortFunc(v.Pods, func(a, b corev1.Pod) int { return newestFirst(&a, &b) })
 		slices.SortFunc(v.Runs, func(a, b v1alpha1.AnalysisRun) int { return newestFirst(&a, &b) })
-		slices.SortFunc(v.Experiments, func(a, b v1alpha1.Experiment) int { return newestFirst(&a, &b) })
+		slices.SortFunc(v.Experiments, func(a, b Trial) int { return newestFirst(a.Experiment, b.Experiment) })
 		all = append(all, *v)
 	}
 	slices.SortFunc(all, func(a, b Revision) int {

@@ -67,7 +67,16 @@ func outline(f Family) []string {
 			of = append(of, o.Name)
 		}
 		for _, o := range v.Experiments {
-			of = append(of, o.Name)
+			of = append(of, o.Experiment.Name)
+			for _, group := range o.Groups {
+				of = append(of, group.ReplicaSet.Name)
+				for _, p := range group.Pods {
+					of = append(of, p.Name)
+				}
+			}
+			for _, run := range o.Runs {
+				of = append(of, run.Name)
+			}
 		}
 		lines = append(lines, fmt.Sprintf("%d %s: %s", v.Number, v.Hash, strings.Join(of, " ")))
 	}
@@ -95,6 +104,15 @@ func TestGroup(t *testing.T) {
 				Pods:        []corev1.Pod{pod("p", "a", 1, "web-a-uid")},
 				Runs:        []v1alpha1.AnalysisRun{{ObjectMeta: member("r", "a", "1", 0, "former-uid")}},
 			},
+		},
+		"an Experiment has pods and runs of its own": {
+			all: Members{
+				ReplicaSets: []appsv1.ReplicaSet{set("web-b", "b", "10"), {ObjectMeta: member("x-new", "n", "", 1, "x-uid")}, {ObjectMeta: member("y-new", "n", "", 1, "y-uid")}},
+				Pods:        []corev1.Pod{pod("p", "n", 1, "x-new-uid"), pod("q", "b", 1, "web-b-uid")},
+				Runs:        []v1alpha1.AnalysisRun{{ObjectMeta: member("x-rate", "b", "", 1, "x-uid")}},
+				Experiments: []v1alpha1.Experiment{{ObjectMeta: member("x", "b", "10", 1, web.UID)}},
+			},
+			want: []string{"10 b: web-b q x x-new p x-rate"},
 		},
 		"a return to an old template moves its runs along": {
 			all: Members{
