@@ -166,7 +166,7 @@ func (p *picks) keys(ctx context.Context, s *session, c client.Reader, args []st
 }
 
 // completeApps offers the Applications of the namespace to the shell.
-func (s *session) completeApps(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+func (s *session) completeApps(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	c, err := s.connect()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError

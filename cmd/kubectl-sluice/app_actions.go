@@ -52,18 +52,7 @@ func newAppActions(s *session) *cobra.Command {
 	list := &cobra.Command{
 		Use: "list NAME", Short: "List the actions", Args: cobra.ExactArgs(1), ValidArgsFunction: s.completeApps,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, rollouts, err := s.rolloutsOf(cmd.Context(), args[0], name, namespace)
-			if err != nil {
-				return err
-			}
-			rows := []row{header("KIND", "NAMESPACE", "NAME", "ACTION", "WHAT IT DOES")}
-			for _, key := range rollouts {
-				for _, action := range slices.Sorted(maps.Keys(rolloutActions)) {
-					rows = append(rows, row{cells: []line{text(plain, "Rollout"), text(plain, key.Namespace), text(bold, key.Name), text(plain, action),
-						text(dim, rolloutActions[action].words)}})
-				}
-			}
-			return s.print(table(rows, s.frame(outputText).width))
+			return s.listActions(cmd.Context(), args[0], name, namespace)
 		},
 	}
 	run := &cobra.Command{
@@ -73,19 +62,12 @@ func newAppActions(s *session) *cobra.Command {
 			if kind != "" && kind != "Rollout" {
 				return fmt.Errorf("--kind %s: actions are built for Rollouts; use kubectl for other kinds", kind)
 			}
-			act, known := rolloutActions[args[1]]
-			if !known {
-				return fmt.Errorf("there is no action %q: choose %s", args[1], strings.Join(slices.Sorted(maps.Keys(rolloutActions)), ", "))
-			}
-			c, rollouts, err := s.rolloutsOf(cmd.Context(), args[0], name, namespace)
+			c, rollouts, err := s.runnable(cmd.Context(), args, name, namespace, all)
 			if err != nil {
 				return err
 			}
-			if len(rollouts) > 1 && !all {
-				return errors.New("the Application has several Rollouts: name one with --resource-name, or take --all")
-			}
 			for _, key := range rollouts {
-				if err := s.tell(act.do(s)(cmd.Context(), c, key)); err != nil {
+				if err := s.tell(rolloutActions[args[1]].do(s)(cmd.Context(), c, key)); err != nil {
 					return err
 				}
 			}
@@ -100,6 +82,33 @@ func newAppActions(s *session) *cobra.Command {
 	run.Flags().BoolVar(&all, "all", false, "Do it to all of them")
 	cmd.AddCommand(list, run)
 	return cmd
+}
+
+func (s *session) listActions(ctx context.Context, app, name, namespace string) error {
+	_, rollouts, err := s.rolloutsOf(ctx, app, name, namespace)
+	if err != nil {
+		return err
+	}
+	rows := []row{header("KIND", "NAMESPACE", "NAME", "ACTION", "WHAT IT DOES")}
+	for _, key := range rollouts {
+		for _, action := range slices.Sorted(maps.Keys(rolloutActions)) {
+			rows = append(rows, row{cells: []line{text(plain, "Rollout"), text(plain, key.Namespace), text(bold, key.Name), text(plain, action),
+				text(dim, rolloutActions[action].words)}})
+		}
+	}
+	return s.print(table(rows, s.frame(outputText).width))
+}
+
+// runnable lists the Rollouts that an action is for; args are the Application and the action.
+func (s *session) runnable(ctx context.Context, args []string, name, namespace string, all bool) (client.WithWatch, []client.ObjectKey, error) {
+	if _, known := rolloutActions[args[1]]; !known {
+		return nil, nil, fmt.Errorf("there is no action %q: choose %s", args[1], strings.Join(slices.Sorted(maps.Keys(rolloutActions)), ", "))
+	}
+	c, rollouts, err := s.rolloutsOf(ctx, args[0], name, namespace)
+	if err == nil && len(rollouts) > 1 && !all {
+		err = errors.New("the Application has several Rollouts: name one with --resource-name, or take --all")
+	}
+	return c, rollouts, err
 }
 
 // rolloutsOf lists the Rollouts of an Application in this cluster.
@@ -121,7 +130,7 @@ func (s *session) rolloutsOf(ctx context.Context, app, name, namespace string) (
 	}
 	var found []client.ObjectKey
 	for _, r := range a.Status.Resources {
-		if r.Kind == "Rollout" && (name == "" || r.Name == name) && (namespace == "" || r.Namespace == namespace) {
+		if r.Kind == "Rollout" && slices.Contains([]string{"", r.Name}, name) && slices.Contains([]string{"", r.Namespace}, namespace) {
 			found = append(found, client.ObjectKey{Namespace: r.Namespace, Name: r.Name})
 		}
 	}

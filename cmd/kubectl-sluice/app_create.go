@@ -93,6 +93,22 @@ func (s *session) readApps(files, names []string) ([]*gitopsv1.Application, erro
 		}
 		return []*gitopsv1.Application{{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}}, nil
 	}
+	apps, err := s.applicationsIn(files)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(apps) == 0:
+		return nil, errors.New("there is no Application in the files")
+	case len(names) == 1 && len(apps) > 1:
+		return nil, errors.New("a name goes with a single Application")
+	case len(names) == 1:
+		apps[0].Name = names[0]
+	}
+	return apps, nil
+}
+
+// applicationsIn reads the Applications of files, and refuses other kinds.
+func (s *session) applicationsIn(files []string) ([]*gitopsv1.Application, error) {
 	documents, err := readManifests(files, s.in)
 	if err != nil {
 		return nil, err
@@ -113,14 +129,6 @@ func (s *session) readApps(files, names []string) ([]*gitopsv1.Application, erro
 			app.Namespace = s.control()
 		}
 		apps = append(apps, app)
-	}
-	switch {
-	case len(apps) == 0:
-		return nil, errors.New("there is no Application in the files")
-	case len(names) == 1 && len(apps) > 1:
-		return nil, errors.New("a name goes with a single Application")
-	case len(names) == 1:
-		apps[0].Name = names[0]
 	}
 	return apps, nil
 }

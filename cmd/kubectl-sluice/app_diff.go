@@ -45,7 +45,6 @@ type diffing struct {
 	local    localFlags
 	revision string
 	names    bool
-	quiet    bool
 }
 
 func newAppDiff(s *session) *cobra.Command {

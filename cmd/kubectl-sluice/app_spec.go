@@ -144,22 +144,16 @@ func (o *specFlags) source(spec *gitopsv1.ApplicationSpec) (*gitopsv1.Source, er
 }
 
 func (o *specFlags) changePolicy(given func(string) bool, spec *gitopsv1.ApplicationSpec) error {
-	if given("sync-policy") || given("auto-prune") || given("self-heal") || given("allow-empty") || given("sync-option") {
-		if spec.SyncPolicy == nil {
-			spec.SyncPolicy = &gitopsv1.SyncPolicy{}
-		}
+	if !slices.ContainsFunc([]string{"sync-policy", "auto-prune", "self-heal", "allow-empty", "sync-option"}, given) {
+		return nil
 	}
-	switch {
-	case !given("sync-policy"):
-	case o.policy == "none", o.policy == "manual":
-		spec.SyncPolicy.Automated = nil
-	case o.policy != "automated" && o.policy != "auto":
-		return fmt.Errorf("--sync-policy %q: choose automated or none", o.policy)
-	case !gitopsv1.IsAutomated(*spec):
-		if spec.SyncPolicy.Automated == nil {
-			spec.SyncPolicy.Automated = &gitopsv1.AutomatedSync{}
+	if spec.SyncPolicy == nil {
+		spec.SyncPolicy = &gitopsv1.SyncPolicy{}
+	}
+	if given("sync-policy") {
+		if err := o.switchPolicy(spec); err != nil {
+			return err
 		}
-		spec.SyncPolicy.Automated.Enabled = nil
 	}
 	for name, field := range map[string]func(*gitopsv1.AutomatedSync){
 		"auto-prune":  func(a *gitopsv1.AutomatedSync) { a.Prune = &o.prune },
@@ -174,15 +168,34 @@ func (o *specFlags) changePolicy(given func(string) bool, spec *gitopsv1.Applica
 		}
 		field(spec.SyncPolicy.Automated)
 	}
+	return o.changeOptions(spec.SyncPolicy)
+}
+
+func (o *specFlags) switchPolicy(spec *gitopsv1.ApplicationSpec) error {
+	switch o.policy {
+	case "none", "manual":
+		spec.SyncPolicy.Automated = nil
+	case "automated", "auto":
+		if spec.SyncPolicy.Automated == nil {
+			spec.SyncPolicy.Automated = &gitopsv1.AutomatedSync{}
+		}
+		spec.SyncPolicy.Automated.Enabled = nil
+	default:
+		return fmt.Errorf("--sync-policy %q: choose automated or none", o.policy)
+	}
+	return nil
+}
+
+func (o *specFlags) changeOptions(policy *gitopsv1.SyncPolicy) error {
 	for _, option := range o.options {
 		option, gone := strings.CutPrefix(option, "!")
 		key, _, _ := strings.Cut(option, "=")
 		if !gone && !strings.Contains(option, "=") {
 			return fmt.Errorf("--sync-option %q is not KEY=VALUE", option)
 		}
-		spec.SyncPolicy.SyncOptions = slices.DeleteFunc(spec.SyncPolicy.SyncOptions, func(one string) bool { return one == option || strings.HasPrefix(one, key+"=") })
+		policy.SyncOptions = slices.DeleteFunc(policy.SyncOptions, func(one string) bool { return one == option || strings.HasPrefix(one, key+"=") })
 		if !gone {
-			spec.SyncPolicy.SyncOptions = append(spec.SyncPolicy.SyncOptions, option)
+			policy.SyncOptions = append(policy.SyncOptions, option)
 		}
 	}
 	return nil
@@ -227,6 +240,10 @@ func (o *specFlags) changeHelm(given func(string) bool, s *gitopsv1.Source) erro
 		}
 		h.Values, h.ValuesObject = string(text), nil
 	}
+	return o.changeParameters(h)
+}
+
+func (o *specFlags) changeParameters(h *gitopsv1.HelmSource) error {
 	for _, list := range []struct {
 		flag  string
 		pairs []string
