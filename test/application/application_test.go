@@ -283,10 +283,12 @@ syncPolicy:
 		containers, _, _ := unstructured.NestedSlice(d.Object, "spec", "template", "spec", "containers")
 		return containers[0].(map[string]any)["image"] == "web:2"
 	})
-	// Rest: nothing writes any more.
+	// Rest: nothing writes any more, while a neighbour goes through all the passes of its first sync.
 	eventually(t, "healed", synced(suite.repo.head))
 	version := read(t, a).GetResourceVersion()
-	time.Sleep(2 * time.Second)
+	suite.repo.pushTo("neighbour", "neighbour-1", strings.Split(first, "\n---\n")[1])
+	neighbour := app(t, "neighbour", "syncPolicy: {automated: {}, syncOptions: [CreateNamespace=true]}\n")
+	eventually(t, "a neighbour is synced", phase(t, neighbour, gitopsv1.OperationSucceeded))
 	if again := read(t, a).GetResourceVersion(); again != version {
 		t.Errorf("the Application is written without a reason: %s, then %s", version, again)
 	}
