@@ -487,6 +487,20 @@ func TestTemplatesAndConditionsSeeTheRolloutAndItsRunsButNoRecord(t *testing.T) 
 	w.settled(p, "slack:a Rollout mine 1 2026")
 }
 
+func TestTemplatesSeeTheImagesOfARollout(t *testing.T) {
+	w := newWorld(t, map[string]string{onStep + "slack": "a"}, with(map[string]string{
+		"template.step": `message: '{{range $i, $c := .rollout.spec.template.spec.containers}}{{if $i}}, {{end}}{{$c.name}} {{$c.image}}{{end}}{{if .rollout.spec.strategy.canary}} by canary{{end}}'`,
+	}))
+	r := w.rollout()
+	r.Spec.Template.Raw = []byte(`{"spec":{"containers":[{"name":"app","image":"app:v2"},{"name":"proxy","image":"proxy:v1"}]}}`)
+	if err := w.client.Update(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	p := w.start()
+	w.step(p, 1)
+	w.settled(p, "slack:a app app:v2, proxy proxy:v1 by canary")
+}
+
 func TestMetricsHaveTheNamesOfTheWireContract(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	m := newMeasures()

@@ -15,6 +15,7 @@ import (
 
 // alertmanager puts alerts into each member of a cluster of Alertmanagers, by version 2 of its API.
 type alertmanager struct {
+	tuning
 	Targets            []string `json:"targets"`
 	Scheme             string   `json:"scheme"`
 	APIPath            string   `json:"apiPath"`

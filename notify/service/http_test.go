@@ -93,6 +93,15 @@ func TestServicesThatAreNotBuiltAreRefusedByName(t *testing.T) {
 	}
 }
 
+func TestSettingsOfConnectionsAreTakenThoughTheyHaveNoEffect(t *testing.T) {
+	const settings = ", retryMax: 3, retryWaitMin: 1s, retryWaitMax: 5s, maxIdleConns: 1, maxIdleConnsPerHost: 1, maxConnsPerHost: 1, idleConnTimeout: 90s}"
+	for kind, options := range map[string]string{"webhook": "{url: h", "slack": "{token: t, signingSecret: s, channels: [c]", "alertmanager": "{targets: [h]"} {
+		if _, err := New(kind, []byte(options+settings)); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}
+
 func TestAWebhookGetsTheRequestOfItsTemplate(t *testing.T) {
 	for name, test := range map[string]struct {
 		webhook map[string]notify.Webhook

@@ -52,6 +52,18 @@ func (n *number) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// tuning are options of the format that have no effect, because retries and connections are the controller's own. They are known, so that a
+// service that sets them goes on working.
+type tuning struct {
+	RetryWaitMin        any `json:"retryWaitMin"`
+	RetryWaitMax        any `json:"retryWaitMax"`
+	RetryMax            any `json:"retryMax"`
+	MaxIdleConns        any `json:"maxIdleConns"`
+	MaxIdleConnsPerHost any `json:"maxIdleConnsPerHost"`
+	MaxConnsPerHost     any `json:"maxConnsPerHost"`
+	IdleConnTimeout     any `json:"idleConnTimeout"`
+}
+
 // account is a user with a password.
 type account struct {
 	Username string `json:"username"`

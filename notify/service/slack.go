@@ -17,6 +17,7 @@ import (
 
 // slack posts messages to a channel with chat.postMessage of Slack's Web API.
 type slack struct {
+	tuning
 	Token              string   `json:"token"`
 	Username           string   `json:"username"`
 	Icon               string   `json:"icon"`

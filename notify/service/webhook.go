@@ -12,6 +12,7 @@ import (
 
 // webhook sends a request to a URL.
 type webhook struct {
+	tuning
 	URL     string `json:"url"`
 	Headers []struct {
 		Name  string `json:"name"`
