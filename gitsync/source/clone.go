@@ -15,13 +15,35 @@ import (
 
 // clone is one Git repository as one set of credentials sees it; whoever holds turn may touch it.
 type clone struct {
-	dir   string
-	turn  chan struct{}
-	refs  refs
-	asked time.Time
-	shelf shelf
+	dir     string
+	turn    chan struct{}
+	listing listing
+	shelf   shelf
 	// verified has what was found to be signed as a policy wants.
 	verified sync.Map
+}
+
+// listing is what a repository said of its branches and tags, and when it was asked. It can be read while somebody else has the turn.
+type listing struct {
+	mu    sync.Mutex
+	refs  refs
+	asked time.Time
+}
+
+// since gives the branches and tags if the repository was asked at a moment or later; nil if not.
+func (l *listing) since(at time.Time) refs {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.asked.Before(at) {
+		return nil
+	}
+	return l.refs
+}
+
+func (l *listing) set(r refs, asked time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refs, l.asked = r, asked
 }
 
 // resolveCommit gives the commit that a source asks for. A full SHA is taken as it is, without asking.
@@ -32,27 +54,46 @@ func (r *Repositories) resolveCommit(ctx context.Context, want gitsync.Want, rev
 	if fullSHA.MatchString(revision) {
 		return revision, nil
 	}
-	began := time.Now()
-	c, git, err := r.open(ctx, want)
+	// A listing that began after the caller asked is fresh, whoever asked for it.
+	oldest := time.Now()
+	if !want.Fresh {
+		oldest = oldest.Add(-r.Poll)
+	}
+	c, git, err := r.find(ctx, want)
 	if err != nil {
 		return "", err
 	}
-	defer c.leave()
-	defer git.close()
-	// A listing that began after the caller asked is fresh, whoever asked for it.
-	if stale := time.Since(c.asked) >= r.Poll; c.refs == nil || stale || want.Fresh && c.asked.Before(began) {
-		at := time.Now()
-		out, err := git.run(ctx, nil, "ls-remote", "--end-of-options", git.address.remote)
-		if err != nil {
-			return "", &gitsync.UnreachableError{Cause: fmt.Errorf("asking %s for its branches and tags: %w", git.address.shown, err)}
+	known := c.listing.since(oldest)
+	if known == nil {
+		if known, err = c.list(ctx, git, oldest); err != nil {
+			return "", err
 		}
-		c.refs, c.asked = parseRefs(out), at
 	}
-	sha, err := c.refs.find(revision, want.Source.TagPrefix)
+	sha, err := known.find(revision, want.Source.TagPrefix)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", git.address.shown, err)
 	}
 	return sha, nil
+}
+
+// list asks for the branches and tags, unless somebody did so while the caller waited for his turn.
+func (c *clone) list(ctx context.Context, git *runner, oldest time.Time) (refs, error) {
+	if err := c.enter(ctx, git); err != nil {
+		return nil, err
+	}
+	defer c.leave()
+	defer git.close()
+	if known := c.listing.since(oldest); known != nil {
+		return known, nil
+	}
+	at := time.Now()
+	out, err := git.run(ctx, nil, "ls-remote", "--end-of-options", git.address.remote)
+	if err != nil {
+		return nil, &gitsync.UnreachableError{Cause: fmt.Errorf("asking %s for its branches and tags: %w", git.address.shown, err)}
+	}
+	known := parseRefs(out)
+	c.listing.set(known, at)
+	return known, nil
 }
 
 // fetchCommit gives the files of a commit, once its signature is what the project wants.
@@ -95,8 +136,17 @@ func (e *export) checkout(s *shelf, key, revision string) gitsync.Checkout {
 	}
 }
 
-// open checks what is wanted and waits for the turn of the caller. leave and close must be called.
+// open finds a clone and enters it. leave and close must be called.
 func (r *Repositories) open(ctx context.Context, want gitsync.Want) (*clone, *runner, error) {
+	c, git, err := r.find(ctx, want)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, git, c.enter(ctx, git)
+}
+
+// find checks what is wanted, and gives the clone and the way to its repository.
+func (r *Repositories) find(ctx context.Context, want gitsync.Want) (*clone, *runner, error) {
 	a, err := parseAddress(want.Source.RepoURL, r.Schemes)
 	if err != nil {
 		return nil, nil, err
@@ -107,21 +157,25 @@ func (r *Repositories) open(ctx context.Context, want gitsync.Want) (*clone, *ru
 	}
 	git := &runner{address: a, credentials: credentials, keys: keys, timeout: r.Timeout, protocols: strings.Join(append([]string{"https", "ssh"}, r.Schemes...), ":")}
 	id, dir := r.place(a.remote, credentials)
-	c := one(r, &r.clones, id, func() *clone { return &clone{dir: dir, turn: make(chan struct{}, 1)} })
+	return one(r, &r.clones, id, func() *clone { return &clone{dir: dir, turn: make(chan struct{}, 1)} }), git, nil
+}
+
+// enter waits for the turn of the caller. leave and close must be called unless there is an error.
+func (c *clone) enter(ctx context.Context, git *runner) error {
 	select {
 	case c.turn <- struct{}{}:
 	case <-ctx.Done():
-		return nil, nil, fmt.Errorf("waiting for %s: %w", a.shown, ctx.Err())
+		return fmt.Errorf("waiting for %s: %w", git.address.shown, ctx.Err())
 	}
 	if err := git.prepare(); err != nil {
 		c.leave()
-		return nil, nil, err
+		return err
 	}
 	if err := c.begin(ctx, git); err != nil {
 		c.leave()
-		return nil, nil, errors.Join(fmt.Errorf("making a clone of %s: %w", a.shown, err), git.close())
+		return errors.Join(fmt.Errorf("making a clone of %s: %w", git.address.shown, err), git.close())
 	}
-	return c, git, nil
+	return nil
 }
 
 func (c *clone) leave() { <-c.turn }
