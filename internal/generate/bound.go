@@ -27,3 +27,26 @@ func bound(node any) {
 		}
 	}
 }
+
+// large is the size in bytes from which on a CRD keeps no descriptions below its status: kubectl apply fails from 256 KiB on, and people
+// write no status.
+const large = 200 << 10
+
+// hush takes descriptions away from everything below a schema's status and operation.
+func hush(node any, below bool) {
+	switch n := node.(type) {
+	case map[string]any:
+		if below {
+			if _, text := n["description"].(string); text {
+				delete(n, "description")
+			}
+		}
+		for name, child := range n {
+			hush(child, below || name == "status" || name == "operation")
+		}
+	case []any:
+		for _, child := range n {
+			hush(child, below)
+		}
+	}
+}

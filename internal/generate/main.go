@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -42,6 +43,9 @@ func run(crds, pages string) error {
 	return nil
 }
 
+// mute finds a row of a page without a meaning.
+var mute = regexp.MustCompile(`(?m)^.*\|  *(\*Admission.*)?\|$`)
+
 // write renews the generated part of a page, and keeps what stands above it.
 func (r *reference) write(file string, one crd) error {
 	text, err := os.ReadFile(file)
@@ -52,7 +56,11 @@ func (r *reference) write(file string, one crd) error {
 	if !found {
 		return fmt.Errorf("%s has lost the line that begins its generated part: %s", file, marker)
 	}
-	return os.WriteFile(file, []byte(head+r.describe(one)), 0o644)
+	described := r.describe(one)
+	if row := mute.FindString(described); row != "" {
+		return fmt.Errorf("a field has no comment that says what it means, its default and its unit: %s", row)
+	}
+	return os.WriteFile(file, []byte(head+described), 0o644)
 }
 
 // boundFile rewrites one CRD and returns the parts of it that the reference needs.
@@ -61,21 +69,24 @@ func boundFile(file string) (crd, error) {
 	if err != nil {
 		return crd{}, fmt.Errorf("reading a CRD: %w", err)
 	}
+	var one crd
+	if err := yaml.Unmarshal(text, &one); err != nil {
+		return crd{}, fmt.Errorf("reading %s: %w", file, err)
+	}
 	var tree map[string]any
 	if err := yaml.Unmarshal(text, &tree); err != nil {
 		return crd{}, fmt.Errorf("reading %s: %w", file, err)
 	}
 	bound(tree)
+	if len(text) > large {
+		hush(tree, false)
+	}
 	text, err = yaml.Marshal(tree)
 	if err != nil {
 		return crd{}, fmt.Errorf("writing %s: %w", file, err)
 	}
 	if err := os.WriteFile(file, append([]byte("---\n"), text...), 0o644); err != nil {
 		return crd{}, fmt.Errorf("writing a CRD: %w", err)
-	}
-	var one crd
-	if err := yaml.Unmarshal(text, &one); err != nil {
-		return crd{}, fmt.Errorf("reading %s: %w", file, err)
 	}
 	return one, nil
 }

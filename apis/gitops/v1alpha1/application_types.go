@@ -39,6 +39,7 @@ type ApplicationSpec struct {
 	// The AppProject whose rules apply; default if empty.
 	// +optional
 	Project string `json:"project"`
+	// The cluster and namespace that are brought to what the source says.
 	// +optional
 	Destination Destination `json:"destination"`
 	// Where the manifests are; left aside if sources is not empty.
@@ -47,8 +48,10 @@ type ApplicationSpec struct {
 	// Several places, whose manifests are put together.
 	// +optional
 	Sources []Source `json:"sources,omitempty"`
+	// Refused by name in the condition InvalidSpecError.
 	// +optional
 	SourceHydrator *SourceHydrator `json:"sourceHydrator,omitempty"`
+	// When and how it syncs; by hand only if absent.
 	// +optional
 	SyncPolicy *SyncPolicy `json:"syncPolicy,omitempty"`
 	// Fields whose differences do not count.
@@ -70,6 +73,7 @@ type Destination struct {
 	// Name of the cluster; not together with server.
 	// +optional
 	Name string `json:"name,omitempty"`
+	// Namespace of objects that name none.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 }
@@ -81,13 +85,16 @@ type IgnoreDifference struct {
 	Group string `json:"group,omitempty"`
 	// Glob over kinds.
 	Kind string `json:"kind"`
+	// Name of the object; all of the kind if absent.
 	// +optional
 	Name string `json:"name,omitempty"`
+	// Namespace of the object; all if absent.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 	// RFC 6901 pointers.
 	// +optional
 	JSONPointers []string `json:"jsonPointers,omitempty"`
+	// jq paths of the fields; one that cannot be read is a ComparisonError.
 	// +optional
 	JQPathExpressions []string `json:"jqPathExpressions,omitempty"`
 	// Field managers whose fields do not count.
@@ -97,6 +104,8 @@ type IgnoreDifference struct {
 
 // Info is one fact that is only shown.
 type Info struct {
-	Name  string `json:"name"`
+	// What the line is about.
+	Name string `json:"name"`
+	// The line.
 	Value string `json:"value"`
 }

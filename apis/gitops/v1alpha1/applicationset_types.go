@@ -35,17 +35,22 @@ type ApplicationSetSpec struct {
 	GoTemplate bool `json:"goTemplate,omitempty"`
 	// Such as missingkey=error.
 	// +optional
-	GoTemplateOptions []string    `json:"goTemplateOptions,omitempty"`
-	Generators        []Generator `json:"generators"`
+	GoTemplateOptions []string `json:"goTemplateOptions,omitempty"`
+	// Where the parameters come from; each list of parameters makes one Application.
+	Generators []Generator `json:"generators"`
+	// The Application, with parameters in its texts.
 	// +optional
 	Template ApplicationTemplate `json:"template"`
 	// A template of a patch in YAML, merged over each rendered Application.
 	// +optional
 	TemplatePatch *string `json:"templatePatch,omitempty"`
+	// What may be done to Applications that exist; everything if absent.
 	// +optional
 	SyncPolicy *ApplicationSetSyncPolicy `json:"syncPolicy,omitempty"`
+	// The order in which Applications are synced; all at once if absent.
 	// +optional
 	Strategy *ApplicationSetStrategy `json:"strategy,omitempty"`
+	// Annotations and labels of Applications that are left alone.
 	// +optional
 	PreservedFields *PreservedFields `json:"preservedFields,omitempty"`
 	// Accepted without effect: nested selectors always count.
@@ -66,15 +71,19 @@ type ApplicationTemplate struct {
 
 // ApplicationTemplateMeta is the metadata of a template.
 type ApplicationTemplateMeta struct {
+	// Name of the Application.
 	// +optional
 	Name string `json:"name,omitempty"`
 	// Without effect: Applications lie where their ApplicationSet lies.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
+	// Labels of the Application.
 	// +optional
 	Labels map[string]string `json:"labels,omitempty"`
+	// Annotations of the Application.
 	// +optional
 	Annotations map[string]string `json:"annotations,omitempty"`
+	// Finalizers of the Application.
 	// +optional
 	Finalizers []string `json:"finalizers,omitempty"`
 }
@@ -114,6 +123,7 @@ type ApplicationSetStrategy struct {
 	// AllAtOnce, which is the default, or RollingSync.
 	// +optional
 	Type string `json:"type,omitempty"`
+	// Steps, for type RollingSync.
 	// +optional
 	RollingSync *RollingSync `json:"rollingSync,omitempty"`
 	// AllAtOnce, which is the default, or Reverse.
@@ -123,12 +133,14 @@ type ApplicationSetStrategy struct {
 
 // RollingSync syncs step by step.
 type RollingSync struct {
+	// Groups of Applications; the next is synced when the one before is healthy.
 	// +optional
 	Steps []RollingSyncStep `json:"steps,omitempty"`
 }
 
 // RollingSyncStep chooses Applications by their labels.
 type RollingSyncStep struct {
+	// Which Applications belong to the step; all must match.
 	// +optional
 	MatchExpressions []MatchExpression `json:"matchExpressions,omitempty"`
 	// Applications synced at the same time, as a number or a percentage; all if absent, 0 waits for manual syncs.
@@ -138,19 +150,23 @@ type RollingSyncStep struct {
 
 // MatchExpression compares one label with values.
 type MatchExpression struct {
+	// Label of the Application.
 	// +optional
 	Key string `json:"key,omitempty"`
 	// In or NotIn.
 	// +optional
 	Operator string `json:"operator,omitempty"`
+	// Values of the label.
 	// +optional
 	Values []string `json:"values,omitempty"`
 }
 
 // PreservedFields are left on Applications as they are found.
 type PreservedFields struct {
+	// Annotations by name.
 	// +optional
 	Annotations []string `json:"annotations,omitempty"`
+	// Labels by name.
 	// +optional
 	Labels []string `json:"labels,omitempty"`
 }
@@ -160,14 +176,17 @@ type IgnoreApplicationDifference struct {
 	// Of all Applications if empty.
 	// +optional
 	Name string `json:"name,omitempty"`
+	// JSON pointers of the fields.
 	// +optional
 	JSONPointers []string `json:"jsonPointers,omitempty"`
+	// jq paths of the fields.
 	// +optional
 	JQPathExpressions []string `json:"jqPathExpressions,omitempty"`
 }
 
 // ApplicationSetStatus is what was last observed of an ApplicationSet.
 type ApplicationSetStatus struct {
+	// ErrorOccurred, ParametersGenerated, ResourcesUpToDate and RolloutProgressing.
 	// +optional
 	Conditions []ApplicationSetCondition `json:"conditions,omitempty"`
 	// How far each Application is, with RollingSync.
@@ -179,6 +198,7 @@ type ApplicationSetStatus struct {
 	// Generated Applications, also those that resources has no room for.
 	// +optional
 	ResourcesCount int64 `json:"resourcesCount,omitempty"`
+	// Health of the set.
 	// +optional
 	Health HealthStatus `json:"health,omitzero"`
 }
@@ -204,12 +224,17 @@ const (
 
 // ApplicationSetCondition is one condition.
 type ApplicationSetCondition struct {
-	Type    ApplicationSetConditionType `json:"type"`
-	Message string                      `json:"message"`
+	// Name of the condition.
+	Type ApplicationSetConditionType `json:"type"`
+	// The cause in a sentence.
+	Message string `json:"message"`
+	// When its status changed.
 	// +optional
-	LastTransitionTime *metav1.Time           `json:"lastTransitionTime,omitempty"`
-	Status             metav1.ConditionStatus `json:"status"`
-	Reason             string                 `json:"reason"`
+	LastTransitionTime *metav1.Time `json:"lastTransitionTime,omitempty"`
+	// True, False or Unknown.
+	Status metav1.ConditionStatus `json:"status"`
+	// The cause in one word.
+	Reason string `json:"reason"`
 }
 
 // ProgressiveStatus is how far one Application is in a RollingSync.
@@ -225,11 +250,14 @@ const (
 
 // ApplicationSetApplicationStatus is how far one Application is in a RollingSync.
 type ApplicationSetApplicationStatus struct {
+	// Name of the Application.
 	Application string `json:"application"`
+	// When its status changed.
 	// +optional
-	LastTransitionTime *metav1.Time      `json:"lastTransitionTime,omitempty"`
-	Message            string            `json:"message"`
-	Status             ProgressiveStatus `json:"status"`
+	LastTransitionTime *metav1.Time `json:"lastTransitionTime,omitempty"`
+	// The cause in a sentence.
+	Message string            `json:"message"`
+	Status  ProgressiveStatus `json:"status"`
 	// Number of the step, counted from 1.
 	Step string `json:"step"`
 	// Revisions that the state is about.

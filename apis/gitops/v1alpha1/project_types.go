@@ -35,8 +35,10 @@ type AppProjectSpec struct {
 	// Nothing is permitted if empty.
 	// +optional
 	Destinations []ProjectDestination `json:"destinations,omitempty"`
+	// What the project is for.
 	// +optional
 	Description string `json:"description,omitempty"`
+	// Kept for manifests of the reference; there is no server that they would rule.
 	// +optional
 	Roles []ProjectRole `json:"roles,omitempty"`
 	// No cluster-scoped kind is allowed if empty.
@@ -54,11 +56,13 @@ type AppProjectSpec struct {
 	// Watches for objects that no Application manages; off if absent.
 	// +optional
 	OrphanedResources *OrphanedResources `json:"orphanedResources,omitempty"`
+	// Times at which syncs are allowed or denied; always allowed if absent.
 	// +optional
 	SyncWindows []SyncWindow `json:"syncWindows,omitempty"`
 	// Keys of which one must have signed; sourceIntegrity takes its place.
 	// +optional
 	SignatureKeys []SignatureKey `json:"signatureKeys,omitempty"`
+	// Signatures that commits must have.
 	// +optional
 	SourceIntegrity *SourceIntegrity `json:"sourceIntegrity,omitempty"`
 	// Globs over namespaces, besides the control namespace, whose Applications may use this project.
@@ -74,19 +78,24 @@ type AppProjectSpec struct {
 
 // ProjectDestination permits, or with ! denies, clusters and namespaces by glob.
 type ProjectDestination struct {
+	// URL of the cluster, with wildcards; a leading ! denies.
 	// +optional
 	Server string `json:"server,omitempty"`
+	// Name of the cluster, with wildcards, instead of server.
 	// +optional
 	Name string `json:"name,omitempty"`
+	// Namespace, with wildcards; a leading ! denies.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 }
 
 // ClusterResource names cluster-scoped objects by glob.
 type ClusterResource struct {
+	// API group, with wildcards.
 	// +optional
 	Group string `json:"group"`
-	Kind  string `json:"kind"`
+	// Kind, with wildcards.
+	Kind string `json:"kind"`
 	// All names if empty.
 	// +optional
 	Name string `json:"name,omitempty"`
@@ -94,19 +103,24 @@ type ClusterResource struct {
 
 // GroupKind names kinds by glob.
 type GroupKind struct {
+	// API group, with wildcards.
 	// +optional
 	Group string `json:"group"`
-	Kind  string `json:"kind"`
+	// Kind, with wildcards.
+	Kind string `json:"kind"`
 }
 
 // ProjectRole is a role inside a project.
 type ProjectRole struct {
+	// Kept as it was written.
 	Name string `json:"name"`
+	// Kept as it was written.
 	// +optional
 	Description string `json:"description,omitempty"`
 	// Casbin lines.
 	// +optional
 	Policies []string `json:"policies,omitempty"`
+	// Kept as it was written.
 	// +optional
 	JWTTokens []JWTToken `json:"jwtTokens,omitempty"`
 	// Groups of the identity provider.
@@ -116,9 +130,12 @@ type ProjectRole struct {
 
 // JWTToken is what is known of a token that was handed out; moments are Unix seconds.
 type JWTToken struct {
+	// Kept as it was written.
 	IssuedAt int64 `json:"iat"`
+	// Kept as it was written.
 	// +optional
 	ExpiresAt int64 `json:"exp,omitempty"`
+	// Kept as it was written.
 	// +optional
 	ID string `json:"id,omitempty"`
 }
@@ -128,16 +145,20 @@ type OrphanedResources struct {
 	// True if absent.
 	// +optional
 	Warn *bool `json:"warn,omitempty"`
+	// Objects that are not told about.
 	// +optional
 	Ignore []OrphanedResource `json:"ignore,omitempty"`
 }
 
 // OrphanedResource names objects by glob that may be without an Application.
 type OrphanedResource struct {
+	// API group, with wildcards; all if absent.
 	// +optional
 	Group string `json:"group,omitempty"`
+	// Kind, with wildcards; all if absent.
 	// +optional
 	Kind string `json:"kind,omitempty"`
+	// Name, with wildcards; all if absent.
 	// +optional
 	Name string `json:"name,omitempty"`
 }
@@ -174,23 +195,27 @@ type SyncWindow struct {
 	// Lets a sync that is under way finish.
 	// +optional
 	SyncOverrun bool `json:"syncOverrun,omitempty"`
+	// What the window is for.
 	// +optional
 	Description string `json:"description,omitempty"`
 }
 
 // SignatureKey is a key by its GnuPG id.
 type SignatureKey struct {
+	// Long ID of a GPG key.
 	KeyID string `json:"keyID"`
 }
 
 // SourceIntegrity asks for signatures.
 type SourceIntegrity struct {
+	// Rules for repositories of Git.
 	// +optional
 	Git *GitIntegrity `json:"git,omitempty"`
 }
 
 // GitIntegrity asks for signed commits and tags.
 type GitIntegrity struct {
+	// Rules; the first whose repositories match counts.
 	// +optional
 	Policies []GitIntegrityPolicy `json:"policies,omitempty"`
 }
@@ -200,6 +225,7 @@ type GitIntegrityPolicy struct {
 	// Globs over repository URLs, each as text or as an object with url.
 	// +optional
 	Repos []apiextensionsv1.JSON `json:"repos,omitempty"`
+	// Signatures by GPG.
 	// +optional
 	GPG *GPGPolicy `json:"gpg,omitempty"`
 }
@@ -209,13 +235,16 @@ type GPGPolicy struct {
 	// none, head or strict.
 	// +optional
 	Mode string `json:"mode,omitempty"`
+	// Long IDs of the keys that are trusted.
 	// +optional
 	Keys []string `json:"keys,omitempty"`
 }
 
 // DestinationServiceAccount is the service account as which syncs to matching destinations run.
 type DestinationServiceAccount struct {
+	// URL of the cluster, with wildcards.
 	Server string `json:"server"`
+	// Namespace, with wildcards.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 	// Name, or namespace:name.
@@ -224,6 +253,7 @@ type DestinationServiceAccount struct {
 
 // AppProjectStatus is what is known of a project.
 type AppProjectStatus struct {
+	// Kept as it was written.
 	// +optional
 	JWTTokensByRole map[string]JWTTokens `json:"jwtTokensByRole,omitempty"`
 }

@@ -10,33 +10,43 @@ type ApplicationStatus struct {
 	// Sorted by group, kind, namespace and name.
 	// +optional
 	Resources []ResourceStatus `json:"resources,omitempty"`
+	// What was compared, and the result.
 	// +optional
 	Sync SyncStatus `json:"sync,omitzero"`
+	// The worst health of the objects.
 	// +optional
 	Health HealthStatus `json:"health,omitzero"`
 	// Full syncs that succeeded, oldest first.
 	// +optional
 	History []RevisionHistory `json:"history,omitempty"`
+	// What is wrong: ComparisonError, InvalidSpecError, SyncError, OrphanedResourceWarning and others.
 	// +optional
 	Conditions []ApplicationCondition `json:"conditions,omitempty"`
+	// When it was compared last.
 	// +optional
 	ReconciledAt *metav1.Time `json:"reconciledAt,omitempty"`
 	// Accepted, not written any more.
 	// +optional
 	ObservedAt *metav1.Time `json:"observedAt,omitempty"`
+	// The newest sync.
 	// +optional
 	OperationState *OperationState `json:"operationState,omitempty"`
+	// Directory, Helm or Kustomize.
 	// +optional
 	SourceType SourceType `json:"sourceType,omitempty"`
+	// The same for each of several sources.
 	// +optional
 	SourceTypes []SourceType `json:"sourceTypes,omitempty"`
+	// Images and addresses of the objects.
 	// +optional
 	Summary ApplicationSummary `json:"summary,omitzero"`
 	// Where the health of single resources is kept: appTree means not in this object.
 	// +optional
 	ResourceHealthSource string `json:"resourceHealthSource,omitempty"`
+	// Namespace of the controller that serves it.
 	// +optional
 	ControllerNamespace string `json:"controllerNamespace,omitempty"`
+	// Kept for objects of the reference; never written.
 	// +optional
 	SourceHydrator *SourceHydratorStatus `json:"sourceHydrator,omitempty"`
 }
@@ -79,8 +89,10 @@ const (
 type HealthStatus struct {
 	// +optional
 	Status HealthCode `json:"status,omitempty"`
+	// The cause in a sentence.
 	// +optional
 	Message string `json:"message,omitempty"`
+	// When the status changed.
 	// +optional
 	LastTransitionTime *metav1.Time `json:"lastTransitionTime,omitempty"`
 }
@@ -101,39 +113,52 @@ type SyncStatus struct {
 
 // ComparedTo is the part of the spec that was compared.
 type ComparedTo struct {
+	// The source.
 	// +optional
 	Source Source `json:"source,omitzero"`
+	// The sources, where there are several.
 	// +optional
 	Sources []Source `json:"sources,omitempty"`
+	// The destination.
 	// +optional
 	Destination Destination `json:"destination"`
+	// Differences that were left out.
 	// +optional
 	IgnoreDifferences []IgnoreDifference `json:"ignoreDifferences,omitempty"`
 }
 
 // ResourceStatus is what was observed of one object.
 type ResourceStatus struct {
+	// API group.
 	// +optional
 	Group string `json:"group,omitempty"`
+	// API version.
 	// +optional
 	Version string `json:"version,omitempty"`
+	// Kind.
 	// +optional
 	Kind string `json:"kind,omitempty"`
+	// Namespace.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
+	// Name.
 	// +optional
 	Name string `json:"name,omitempty"`
 	// +optional
 	Status SyncStatusCode `json:"status,omitempty"`
+	// Health of the object.
 	// +optional
 	Health *HealthStatus `json:"health,omitempty"`
+	// True for a hook.
 	// +optional
 	Hook bool `json:"hook,omitempty"`
 	// The repository holds it no more.
 	// +optional
 	RequiresPruning bool `json:"requiresPruning,omitempty"`
+	// True if it is deleted only after a person confirmed.
 	// +optional
 	RequiresDeletionConfirmation bool `json:"requiresDeletionConfirmation,omitempty"`
+	// Its wave; 0 if absent.
 	// +optional
 	SyncWave int64 `json:"syncWave,omitempty"`
 }
@@ -142,17 +167,24 @@ type ResourceStatus struct {
 type RevisionHistory struct {
 	// Counts from 0; what a rollback names.
 	ID int64 `json:"id"`
+	// Commit that was synced.
 	// +optional
 	Revision string `json:"revision,omitempty"`
+	// Commits, where there are several sources.
 	// +optional
 	Revisions []string `json:"revisions,omitempty"`
+	// The source then.
 	// +optional
 	Source Source `json:"source,omitzero"`
+	// The sources then.
 	// +optional
-	Sources    []Source    `json:"sources,omitempty"`
+	Sources []Source `json:"sources,omitempty"`
+	// When the sync ended.
 	DeployedAt metav1.Time `json:"deployedAt"`
+	// When the sync began.
 	// +optional
 	DeployStartedAt *metav1.Time `json:"deployStartedAt,omitempty"`
+	// Who began it.
 	// +optional
 	InitiatedBy OperationInitiator `json:"initiatedBy,omitzero"`
 }
@@ -175,34 +207,44 @@ const (
 
 // ApplicationCondition is something that a user should know; it is absent when there is nothing to know.
 type ApplicationCondition struct {
-	Type    ApplicationConditionType `json:"type"`
-	Message string                   `json:"message"`
+	// Name of the condition.
+	Type ApplicationConditionType `json:"type"`
+	// What is wrong and what to do.
+	Message string `json:"message"`
+	// When it appeared.
 	// +optional
 	LastTransitionTime *metav1.Time `json:"lastTransitionTime,omitempty"`
 }
 
 // ApplicationSummary is what is shown of an Application at a glance.
 type ApplicationSummary struct {
+	// Addresses of the objects.
 	// +optional
 	ExternalURLs []string `json:"externalURLs,omitempty"`
+	// Images of the objects.
 	// +optional
 	Images []string `json:"images,omitempty"`
+	// True if there are Applications among the objects.
 	// +optional
 	IsAppOfApps bool `json:"isAppOfApps,omitempty"`
 }
 
 // SourceHydratorStatus is how far rendering into a branch is.
 type SourceHydratorStatus struct {
+	// Kept as it was written.
 	// +optional
 	LastSuccessfulOperation *SuccessfulHydration `json:"lastSuccessfulOperation,omitempty"`
+	// Kept as it was written.
 	// +optional
 	CurrentOperation *Hydration `json:"currentOperation,omitempty"`
 }
 
 // SuccessfulHydration is a rendering that was pushed.
 type SuccessfulHydration struct {
+	// Kept as it was written.
 	// +optional
 	DrySHA string `json:"drySHA,omitempty"`
+	// Kept as it was written.
 	// +optional
 	HydratedSHA string `json:"hydratedSHA,omitempty"`
 	// The spec's sourceHydrator at that time.
@@ -212,15 +254,21 @@ type SuccessfulHydration struct {
 
 // Hydration is one rendering into a branch.
 type Hydration struct {
+	// Kept as it was written.
 	// +optional
 	StartedAt *metav1.Time `json:"startedAt,omitempty"`
+	// Kept as it was written.
 	// +optional
 	FinishedAt *metav1.Time `json:"finishedAt,omitempty"`
-	Phase      string       `json:"phase"`
+	// Kept as it was written.
+	Phase string `json:"phase"`
+	// Kept as it was written.
 	// +optional
 	Message string `json:"message"`
+	// Kept as it was written.
 	// +optional
 	DrySHA string `json:"drySHA,omitempty"`
+	// Kept as it was written.
 	// +optional
 	HydratedSHA string `json:"hydratedSHA,omitempty"`
 	// The spec's sourceHydrator at that time.

@@ -12,6 +12,7 @@ type SyncPolicy struct {
 	// Each is Key=value.
 	// +optional
 	SyncOptions []string `json:"syncOptions,omitempty"`
+	// How often a failed sync is tried again; not at all if absent.
 	// +optional
 	Retry *RetryStrategy `json:"retry,omitempty"`
 	// Labels and annotations of the destination namespace, with CreateNamespace=true.
@@ -40,6 +41,7 @@ type RetryStrategy struct {
 	// Further attempts; 0 for none, below 0 without limit.
 	// +optional
 	Limit int64 `json:"limit,omitempty"`
+	// Time between two tries.
 	// +optional
 	Backoff *Backoff `json:"backoff,omitempty"`
 	// Tries again with the newest revision.
@@ -62,28 +64,36 @@ type Backoff struct {
 
 // ManagedNamespaceMetadata is put on the destination namespace.
 type ManagedNamespaceMetadata struct {
+	// Labels of the namespace.
 	// +optional
 	Labels map[string]string `json:"labels,omitempty"`
+	// Annotations of the namespace.
 	// +optional
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
 // Operation is a sync that is asked for or under way.
 type Operation struct {
+	// The sync that is asked for.
 	// +optional
 	Sync *SyncOperation `json:"sync,omitempty"`
+	// Who asks.
 	// +optional
 	InitiatedBy OperationInitiator `json:"initiatedBy,omitzero"`
+	// Lines for people.
 	// +optional
 	Info []Info `json:"info,omitempty"`
+	// How often it is tried again if it fails; not at all if absent.
 	// +optional
 	Retry RetryStrategy `json:"retry,omitzero"`
 }
 
 // OperationInitiator says who asked.
 type OperationInitiator struct {
+	// Name of the person.
 	// +optional
 	Username string `json:"username,omitempty"`
+	// True if the controller began it.
 	// +optional
 	Automated bool `json:"automated,omitempty"`
 }
@@ -96,10 +106,13 @@ type SyncOperation struct {
 	// One for each of sources.
 	// +optional
 	Revisions []string `json:"revisions,omitempty"`
+	// True deletes what Git no longer has; false if absent.
 	// +optional
 	Prune bool `json:"prune,omitempty"`
+	// True only asks the API server what would be; false if absent.
 	// +optional
 	DryRun bool `json:"dryRun,omitempty"`
+	// Apply or hook; hook if absent.
 	// +optional
 	SyncStrategy *SyncStrategy `json:"syncStrategy,omitempty"`
 	// Only these objects; all if empty.
@@ -114,6 +127,7 @@ type SyncOperation struct {
 	// Manifests to sync instead of those of the repository, each as YAML or JSON.
 	// +optional
 	Manifests []string `json:"manifests,omitempty"`
+	// Options of this sync, such as Prune=false.
 	// +optional
 	SyncOptions []string `json:"syncOptions,omitempty"`
 	// Self-heals in a row that led to this one.
@@ -123,8 +137,10 @@ type SyncOperation struct {
 
 // SyncStrategy runs with hooks, which is the default, or without.
 type SyncStrategy struct {
+	// Applies and runs no hooks.
 	// +optional
 	Apply *SyncStrategyApply `json:"apply,omitempty"`
+	// Applies and runs hooks.
 	// +optional
 	Hook *SyncStrategyHook `json:"hook,omitempty"`
 }
@@ -145,10 +161,13 @@ type SyncStrategyHook struct {
 
 // SyncResource names one object of a partial sync.
 type SyncResource struct {
+	// API group.
 	// +optional
 	Group string `json:"group,omitempty"`
-	Kind  string `json:"kind"`
-	Name  string `json:"name"`
+	// Kind.
+	Kind string `json:"kind"`
+	// Name.
+	Name string `json:"name"`
 	// Any namespace if empty.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
@@ -208,13 +227,19 @@ const (
 
 // OperationState is an operation and what became of it.
 type OperationState struct {
-	Operation Operation      `json:"operation"`
-	Phase     OperationPhase `json:"phase"`
+	// What was asked for.
+	Operation Operation `json:"operation"`
+	// Running, Succeeded, Failed, Error or Terminating.
+	Phase OperationPhase `json:"phase"`
+	// The cause in a sentence.
 	// +optional
 	Message string `json:"message,omitempty"`
+	// What became of each object.
 	// +optional
 	SyncResult *SyncResult `json:"syncResult,omitempty"`
-	StartedAt  metav1.Time `json:"startedAt"`
+	// When it began.
+	StartedAt metav1.Time `json:"startedAt"`
+	// When it ended.
 	// +optional
 	FinishedAt *metav1.Time `json:"finishedAt,omitempty"`
 	// Attempts after the first.
@@ -224,29 +249,41 @@ type OperationState struct {
 
 // SyncResult is what a sync did.
 type SyncResult struct {
+	// Each object.
 	// +optional
 	Resources []ResourceResult `json:"resources,omitempty"`
+	// Commit that was synced.
 	// +optional
 	Revision string `json:"revision"`
+	// Commits, where there are several sources.
 	// +optional
 	Revisions []string `json:"revisions,omitempty"`
+	// The source.
 	// +optional
 	Source Source `json:"source,omitzero"`
+	// The sources, where there are several.
 	// +optional
 	Sources []Source `json:"sources,omitempty"`
+	// Labels and annotations that the namespace was given.
 	// +optional
 	ManagedNamespaceMetadata *ManagedNamespaceMetadata `json:"managedNamespaceMetadata,omitempty"`
 }
 
 // ResourceResult is what a sync did with one object.
 type ResourceResult struct {
-	Group     string `json:"group"`
-	Version   string `json:"version"`
-	Kind      string `json:"kind"`
+	// API group.
+	Group string `json:"group"`
+	// API version.
+	Version string `json:"version"`
+	// Kind.
+	Kind string `json:"kind"`
+	// Namespace.
 	Namespace string `json:"namespace"`
-	Name      string `json:"name"`
+	// Name.
+	Name string `json:"name"`
 	// +optional
 	Status ResultCode `json:"status,omitempty"`
+	// The cause in a sentence.
 	// +optional
 	Message string `json:"message,omitempty"`
 	// Empty for objects that are no hooks.
@@ -255,8 +292,10 @@ type ResourceResult struct {
 	// How far the hook is, for other objects how far the apply is.
 	// +optional
 	HookPhase OperationPhase `json:"hookPhase,omitempty"`
+	// PreSync, Sync, PostSync, SyncFail, PreDelete or PostDelete.
 	// +optional
 	SyncPhase HookType `json:"syncPhase,omitempty"`
+	// Images of the object.
 	// +optional
 	Images []string `json:"images,omitempty"`
 }
