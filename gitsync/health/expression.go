@@ -116,8 +116,8 @@ func lower(text ref.Val) ref.Val {
 	return types.String(strings.ToLower(string(whole)))
 }
 
-// newExpression compiles an expression; an empty one is nil.
-func newExpression(source string) (*expression, error) {
+// newExpression compiles an expression that gives a value of some type; an empty one is nil.
+func newExpression(source string, gives *cel.Type) (*expression, error) {
 	if source == "" {
 		return nil, nil
 	}
@@ -128,6 +128,9 @@ func newExpression(source string) (*expression, error) {
 	checked, issues := env.Compile(source)
 	if issues.Err() != nil {
 		return nil, fmt.Errorf("%q: %s", source, firstLine(errors.New(strings.TrimPrefix(issues.Err().Error(), "ERROR: "))))
+	}
+	if t := checked.OutputType(); !t.IsExactType(gives) && !t.IsExactType(cel.DynType) {
+		return nil, fmt.Errorf("%q gives a value of type %s instead of %s", source, t, gives)
 	}
 	sums := 0
 	celast.PreOrderVisit(checked.NativeRep().Expr(), celast.NewExprVisitor(func(e celast.Expr) {
@@ -159,7 +162,7 @@ func (e *expression) value(seen map[string]any) (any, error) {
 
 // isAbsent reports whether an expression failed because an object does not have what it looks at, or has something else there.
 func isAbsent(err error) bool {
-	for _, start := range []string{"no such key", "no such attribute", absent, "index out of bounds"} {
+	for _, start := range []string{"no such key", "no such attribute", absent, "index out of bounds", "expected iterable type"} {
 		if strings.Contains(err.Error(), start) {
 			return true
 		}
@@ -173,22 +176,16 @@ func (e *expression) holds(seen map[string]any) (bool, error) {
 		return true, nil
 	}
 	value, err := e.value(seen)
-	is, ok := value.(bool)
-	if err == nil && value != nil && !ok {
-		err = fmt.Errorf("it gives %T instead of true or false", value)
-	}
+	is, _ := value.(bool)
 	return is, err
 }
 
-// text is what an expression says, in one line of bounded length.
+// text is what an expression says; empty if that is no text.
 func (e *expression) text(seen map[string]any) (string, error) {
 	if e == nil {
 		return "", nil
 	}
 	value, err := e.value(seen)
-	said, ok := value.(string)
-	if err == nil && value != nil && !ok {
-		err = fmt.Errorf("it gives %T instead of a text", value)
-	}
+	said, _ := value.(string)
 	return said, err
 }

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -71,12 +72,9 @@ func (c *Checks) add(kinds string, check check) {
 		return // the caller refuses patterns that are none
 	}
 	c.globs = append(c.globs, p)
-	// The longest pattern says most.
+	// The pattern that leaves least open comes first.
 	slices.SortFunc(c.globs, func(a, b pattern) int {
-		if d := len(b.text) - len(a.text); d != 0 {
-			return d
-		}
-		return strings.Compare(a.text, b.text)
+		return cmp.Or(len(strings.ReplaceAll(b.text, "*", ""))-len(strings.ReplaceAll(a.text, "*", "")), strings.Compare(a.text, b.text))
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/cel-go/cel"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
@@ -126,10 +127,10 @@ func compile(rules []Rule) (*judge, error) {
 		}
 		c := compiled{is: r.Is}
 		var err error
-		if c.when, err = newExpression(r.When); err != nil {
+		if c.when, err = newExpression(r.When, cel.BoolType); err != nil {
 			return nil, fmt.Errorf("rule %d: when: %w", i+1, err)
 		}
-		if c.say, err = newExpression(r.Say); err != nil {
+		if c.say, err = newExpression(r.Say, cel.StringType); err != nil {
 			return nil, fmt.Errorf("rule %d: say: %w", i+1, err)
 		}
 		j.rules = append(j.rules, c)
