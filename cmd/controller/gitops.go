@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
@@ -179,6 +181,9 @@ func (g *gitops) addLoops(ctx context.Context, mgr ctrl.Manager, dir string) err
 	}
 	sets := &applicationset.Controller{
 		Client: c, Secrets: mgr.GetCache(), Library: library{repositories}, Events: recorder, Namespace: g.gitopsNamespace, Concurrency: g.concurrency,
+	}
+	if err := errors.Join(applications.Measure(metrics.Registry), sets.Measure(metrics.Registry)); err != nil {
+		return fmt.Errorf("registering the metrics of Git-sync: %w", err)
 	}
 	if err := applications.Register(mgr); err != nil {
 		return err

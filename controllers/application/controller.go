@@ -1,6 +1,7 @@
 package application
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,7 @@ type Controller struct {
 	Poll, Jitter time.Duration
 
 	clock    func() time.Time
+	measures *measures
 	memories memories
 	mu       sync.Mutex
 	queue    workqueue.TypedRateLimitingInterface[ctrl.Request]
@@ -66,6 +68,7 @@ func (c *Controller) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 }
 
 func (c *Controller) pass(ctx context.Context, app *gitopsv1.Application) (ctrl.Result, error) {
+	began := c.now()
 	s, err := c.observe(ctx, app)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -77,6 +80,7 @@ func (c *Controller) pass(ctx context.Context, app *gitopsv1.Application) (ctrl.
 		after = poll
 	}
 	next, written, err := kube.Settle(ctx, kube.MainPatch(c.Client), app, plan.App, after, problem)
+	c.measures.passed(app, plan.App, cmp.Or(s.Cluster.Server, serverOf(app.Spec.Destination)), written, c.now().Sub(began))
 	if written {
 		for _, n := range plan.Notes {
 			kube.Tell(ctx, c.Events, app, n.Type, n.Reason, n.Message)

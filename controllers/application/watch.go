@@ -93,6 +93,7 @@ func (c *Controller) poll() time.Duration {
 
 // forget drops what is remembered of an Application that is gone, and its watches.
 func (c *Controller) forget(ctx context.Context, key types.NamespacedName) {
+	c.measures.forget(key)
 	app := &gitopsv1.Application{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
 	if used := c.memories.forget(key); used != nil {
 		used.Use(ctx, gitsync.TrackingName(app, c.Namespace), nil)

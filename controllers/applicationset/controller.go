@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/record"
@@ -38,6 +39,8 @@ type Controller struct {
 	Concurrency int
 
 	clock func() time.Time
+	// took is nil where nothing is measured.
+	took *prometheus.HistogramVec
 }
 
 // Reconcile makes one pass over a set: observe, decide, apply, settle.
@@ -45,12 +48,19 @@ func (c *Controller) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	set := &gitopsv1.ApplicationSet{}
 	err := c.Client.Get(ctx, request.NamespacedName, set)
 	if apierrors.IsNotFound(err) {
+		if c.took != nil {
+			c.took.DeleteLabelValues(request.Namespace, request.Name)
+		}
 		return ctrl.Result{}, nil
 	}
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("reading application set %s: %w", request, err)
 	}
+	began := c.now()
 	next, err := c.pass(ctx, set)
+	if c.took != nil {
+		c.took.WithLabelValues(set.Namespace, set.Name).Observe(c.now().Sub(began).Seconds())
+	}
 	if err != nil {
 		return next, fmt.Errorf("application set %s: %w", request, err)
 	}
