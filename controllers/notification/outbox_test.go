@@ -159,11 +159,7 @@ func TestANewRevisionIsToldOnceEvenIfItsEventGotLost(t *testing.T) {
 				"trigger.on-rollout-updated": "- send: [new]", "template.new": `message: 'revision {{index .rollout.metadata.annotations "rollout.argoproj.io/revision"}}'`}))
 			p := w.start()
 			p.Seen(w.rollout())
-			r := w.rollout()
-			r.Annotations[v1alpha1.AnnotationRevision] = "1"
-			if err := w.client.Update(t.Context(), r); err != nil {
-				t.Fatal(err)
-			}
+			r := w.edit(func(r *v1alpha1.Rollout) { r.Annotations[v1alpha1.AnnotationRevision] = "1" })
 			if told {
 				p.Told(r, "Normal", v1alpha1.ReasonRolloutUpdated)
 			}
@@ -311,11 +307,7 @@ func TestAFailingMessageDoesNotHoldUpTheNextToTheSameRecipient(t *testing.T) {
 
 func TestASpoiledRecordIsReplacedAndTold(t *testing.T) {
 	w := newWorld(t, map[string]string{onStep + "slack": "a"}, config)
-	r := w.rollout()
-	r.Annotations[notify.AnnotationNotified] = "{"
-	if err := w.client.Update(t.Context(), r); err != nil {
-		t.Fatal(err)
-	}
+	w.edit(func(r *v1alpha1.Rollout) { r.Annotations[notify.AnnotationNotified] = "{" })
 	p := w.start()
 	w.step(p, 1)
 	w.waitFor("the record can be read", func() bool {

@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -102,14 +103,9 @@ func TestTemplatesAndConditionsSeeTheRolloutAndItsRunsButNoRecord(t *testing.T) 
 		"trigger.on-rollout-step-completed": "- when: len(analysisRuns) == 1 && time.Now().Year() == 2026 && time.Parse('2025-01-01T00:00:00Z').Year() == 2025\n  send: [step]",
 		"template.step":                     `message: '{{.rollout.kind}} {{(index .analysisRuns 0).metadata.name}} {{len .rollout.metadata.annotations}} {{(call .time.Now).Year}}'`,
 	}))
-	r := w.rollout()
-	for name, owner := range map[string]string{"mine": "uid-1", "foreign": "uid-9"} {
+	for name, owner := range map[string]types.UID{"mine": "uid-1", "foreign": "uid-9"} {
 		run := &v1alpha1.AnalysisRun{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, OwnerReferences: []metav1.OwnerReference{{
-			APIVersion: v1alpha1.GroupVersion.String(), Kind: "Rollout", Name: r.Name, UID: "uid-1", Controller: ptr.To(true)}}}}
-		run.OwnerReferences[0].UID = metav1.ObjectMeta{UID: r.UID}.UID
-		if owner != "uid-1" {
-			run.OwnerReferences = nil
-		}
+			APIVersion: v1alpha1.GroupVersion.String(), Kind: "Rollout", Name: "web", UID: owner, Controller: ptr.To(true)}}}}
 		if err := w.client.Create(t.Context(), run); err != nil {
 			t.Fatal(err)
 		}
@@ -123,11 +119,9 @@ func TestTemplatesSeeTheImagesOfARollout(t *testing.T) {
 	w := newWorld(t, map[string]string{onStep + "slack": "a"}, with(map[string]string{
 		"template.step": `message: '{{range $i, $c := .rollout.spec.template.spec.containers}}{{if $i}}, {{end}}{{$c.name}} {{$c.image}}{{end}}{{if .rollout.spec.strategy.canary}} by canary{{end}}'`,
 	}))
-	r := w.rollout()
-	r.Spec.Template.Raw = []byte(`{"spec":{"containers":[{"name":"app","image":"app:v2"},{"name":"proxy","image":"proxy:v1"}]}}`)
-	if err := w.client.Update(t.Context(), r); err != nil {
-		t.Fatal(err)
-	}
+	w.edit(func(r *v1alpha1.Rollout) {
+		r.Spec.Template.Raw = []byte(`{"spec":{"containers":[{"name":"app","image":"app:v2"},{"name":"proxy","image":"proxy:v1"}]}}`)
+	})
 	p := w.start()
 	w.step(p, 1)
 	w.settled(p, "slack:a app app:v2, proxy proxy:v1 by canary")

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/util/retry"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -196,6 +197,20 @@ func (w *world) rollout() *v1alpha1.Rollout {
 		w.t.Fatal(err)
 	}
 	return r
+}
+
+// edit changes the Rollout as a user does.
+func (w *world) edit(change func(*v1alpha1.Rollout)) (after *v1alpha1.Rollout) {
+	w.t.Helper()
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		after = w.rollout()
+		change(after)
+		return w.client.Update(context.Background(), after)
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return after
 }
 
 // status writes a status as the Rollout controller does, and gives the Rollout before and after.
