@@ -77,12 +77,13 @@ func (p *position) positive(a *v1alpha1.RolloutAnalysis, run *v1alpha1.AnalysisR
 
 // promotableBlueGreen is promotable for an active and a preview Service.
 func (p *position) promotableBlueGreen(o *Observation, b *v1alpha1.BlueGreenStrategy) (reason string, ok bool) {
-	if p.current == nil || !p.activeServes(o) || o.Rollout.Spec.Paused || len(p.status.PauseConditions) > 0 || !p.fresh && !enough(o, p, p.replicas) {
-		return "", false
-	}
 	switch {
+	case p.current == nil || !p.activeServes(o):
+		return "", false
 	case p.fresh:
 		return promotedInitially, true
+	case o.Rollout.Spec.Paused || len(p.status.PauseConditions) > 0 || !enough(o, p, p.replicas):
+		return "", false
 	case p.status.PromoteFull:
 		return promotedFully, true
 	case p.returning && insideRollbackWindow(o, p):

@@ -373,7 +373,7 @@ func (o *Observation) needed(p *position, r *Revision) int32 {
 		// Whoever asks the Service itself must find somebody, unless maxUnavailable allows that nobody is there.
 		return max(0, min(1, r.Spec, p.replicas-v1alpha1.MaxUnavailable(o.Rollout)))
 	case o.TrafficError != "" || o.unconfirmed():
-		return r.Spec
+		return max(r.Spec, o.demanded(p, r))
 	}
 	return o.demanded(p, r)
 }

@@ -108,7 +108,7 @@ func AutoscalerSettles(recommended []int32) string {
 
 // Return is what it cost to go back, in the middle of an update, to the revision that was serving all the time.
 type Return struct {
-	// Writes counts the writes besides those of the status and of analyses.
+	// Writes counts the writes besides those of the status and of analyses, and besides deletions of what the history keeps no longer.
 	Writes int
 	// Started counts the pods that were started.
 	Started int32

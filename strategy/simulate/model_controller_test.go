@@ -194,9 +194,6 @@ func (m *model) land(v view, d *invariant.Decision, write simulate.Write) bool {
 		return false
 	}
 	m.writes, m.written = m.writes+1, m.written+1
-	if kind := kindOf(object); kind != "rollout" && kind != "run" {
-		m.effects++
-	}
 	before := m.now().Moment
 	m.touch(object)
 	if kindOf(object) == "pod" {
@@ -204,6 +201,9 @@ func (m *model) land(v view, d *invariant.Decision, write simulate.Write) bool {
 	}
 	write.Do()
 	m.forgetGone()
+	if kind := kindOf(object); kind != "rollout" && kind != "run" && m.versions[object] != 0 {
+		m.effects++
+	}
 	m.changed("   writes ", object, " ", write.Lines)
 	m.floors[kindOf(object)] = m.first + len(m.shots) - 1
 	w := &invariant.Write{Decision: d, Before: before, After: m.now().Moment, Object: object, SeenVersion: seen, Version: met}

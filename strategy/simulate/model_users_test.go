@@ -114,13 +114,14 @@ func (m *model) autoscale(t *rapid.T) {
 	m.edit("autoscaler")
 }
 
-// otherOptions edits what the strategy says besides its steps.
+// otherOptions edits what the strategy says besides its steps. Who has not seen it does not know the Services that it may name.
 func (m *model) otherOptions(t *rapid.T) {
 	r := m.edited()
 	if c := r.Spec.Strategy.Canary; c != nil {
 		drawFences(t, c)
 	} else {
 		drawColors(t, r.Spec.Strategy.BlueGreen)
+		m.outside++
 	}
 	m.edit("options ", specText(r))
 }
