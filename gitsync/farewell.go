@@ -138,19 +138,14 @@ func (d *decision) runFarewells(phase Phase) bool {
 		return false
 	}
 	tasks := farewellTasks(d.o, d.prepared, phase)
-	var writes []Write
 	for i, t := range tasks {
-		if i > 0 && t.Wave != tasks[i-1].Wave && (len(writes) > 0 || d.plan.After > 0) {
+		if i > 0 && t.Wave != tasks[i-1].Wave && d.plan.After > 0 {
 			break // the wave before is not done
 		}
 		if w := d.runFarewell(t); w != nil {
-			writes = append(writes, *w)
+			d.plan.Apply = append(d.plan.Apply, []Write{*w})
+			d.again(windowLook)
 		}
-	}
-	if len(writes) > 0 {
-		d.plan.Apply = append(d.plan.Apply, writes)
-		d.again(windowLook)
-		return false
 	}
 	if d.plan.After > 0 {
 		return false

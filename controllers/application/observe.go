@@ -54,14 +54,7 @@ func (c *Controller) observe(ctx context.Context, app *gitopsv1.Application) (*s
 	if s.cluster == nil || app.DeletionTimestamp == nil && gitsync.Refusal(s.Observation) != "" {
 		return s, nil
 	}
-	switch refusal := gitsync.Refusal(s.Observation); {
-	case app.DeletionTimestamp == nil:
-		c.observeSources(ctx, s)
-	case gitsync.NeedsFarewell(app) && refusal != "":
-		s.Target.Problem = refusal
-	case gitsync.NeedsFarewell(app):
-		s.Target = c.load(ctx, s, gitopsv1.SourcesOf(app.Spec), nil, loading{})
-	}
+	c.observeSources(ctx, s)
 	for _, part := range []struct {
 		doing string
 		read  func(context.Context, *seen) error
@@ -113,6 +106,10 @@ func (c *Controller) project(ctx context.Context, app *gitopsv1.Application) (*g
 
 // observeSources renders what the spec asks for, and what the operation under way asks for where that is something else.
 func (c *Controller) observeSources(ctx context.Context, s *seen) {
+	if s.App.DeletionTimestamp != nil {
+		c.observeFarewell(ctx, s)
+		return
+	}
 	refresh, asked := s.App.Annotations[gitopsv1.AnnotationRefresh]
 	changed := !gitsync.ComparedSame(s.App)
 	s.Target = c.load(ctx, s, gitopsv1.SourcesOf(s.App.Spec), nil, loading{fresh: asked || changed, hard: refresh == gitopsv1.RefreshHard})
@@ -133,6 +130,16 @@ func (c *Controller) observeSources(ctx context.Context, s *seen) {
 		running.Grace = s.memory.grace(running.Unreachable, s.Now)
 	}
 	s.Running = &running
+}
+
+// observeFarewell renders what runs when an Application is deleted, if anything does.
+func (c *Controller) observeFarewell(ctx context.Context, s *seen) {
+	if !gitsync.NeedsFarewell(s.App) {
+		return
+	}
+	if s.Target.Problem = gitsync.Refusal(s.Observation); s.Target.Problem == "" {
+		s.Target = c.load(ctx, s, gitopsv1.SourcesOf(s.App.Spec), nil, loading{})
+	}
 }
 
 // loading says how manifests are had: fresh asks the repository now, hard renders anew.
