@@ -47,10 +47,7 @@ func experimentShares(r *v1alpha1.Rollout, s *v1alpha1.RolloutStatus, experiment
 // shareOf is the weight that a template should have now: none unless its Experiment is the one of the current step and runs, and its Service has
 // every pod behind it, or some of those behind which it was sent requests already.
 func shareOf(r *v1alpha1.Rollout, s *v1alpha1.RolloutStatus, e *v1alpha1.Experiment, t *v1alpha1.TemplateSpec) int32 {
-	c := r.Spec.Strategy.Canary
-	turned := s.Abort || s.PromoteFull || s.StableRS == "" || s.StableRS == s.CurrentPodHash
-	if c == nil || turned || experimentAt(c.Steps, indexOf(s)) == nil || s.Canary.CurrentExperiment != e.Name ||
-		e.Status.Phase != v1alpha1.AnalysisPhaseRunning || e.Spec.Terminate || e.DeletionTimestamp != nil {
+	if !isTried(r, s, e) {
 		return 0
 	}
 	weights, err := v1alpha1.ExperimentWeights(e)
@@ -67,6 +64,16 @@ func shareOf(r *v1alpha1.Rollout, s *v1alpha1.RolloutStatus, e *v1alpha1.Experim
 		return max(weights[t.Name], 0)
 	}
 	return 0
+}
+
+// isTried reports whether an Experiment is the one of the current step of an update that goes on, and runs.
+func isTried(r *v1alpha1.Rollout, s *v1alpha1.RolloutStatus, e *v1alpha1.Experiment) bool {
+	c := r.Spec.Strategy.Canary
+	if c == nil || s.Abort || s.PromoteFull || s.StableRS == "" || s.StableRS == s.CurrentPodHash {
+		return false
+	}
+	return experimentAt(c.Steps, indexOf(s)) != nil && s.Canary.CurrentExperiment == e.Name &&
+		e.Status.Phase == v1alpha1.AnalysisPhaseRunning && !e.Spec.Terminate && e.DeletionTimestamp == nil
 }
 
 // routedService is the Service of a template that is to get a share of the traffic; empty for any other. Where the weights cannot be read, any may.

@@ -269,6 +269,20 @@ func TestWhatBelongsToOthersIsLeftAlone(t *testing.T) {
 	}
 }
 
+func TestARetryBeginsAnew(t *testing.T) {
+	w := newWorld(t, timed(), check())
+	w.verdict = v1alpha1.AnalysisPhaseFailed
+	w.settle()
+	w.verdict = ""
+	w.edit(func(e *v1alpha1.Experiment) { e.Status = v1alpha1.ExperimentStatus{} })
+	w.settle()
+	want := succeeded
+	want.Runs = map[string]v1alpha1.AnalysisPhase{"exp-rate": v1alpha1.AnalysisPhaseFailed, "exp-rate.1": v1alpha1.AnalysisPhaseSuccessful}
+	if diff := cmp.Diff(want, w.outcome()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	w := newWorld(t, timed(), check())
 	w.settle()
