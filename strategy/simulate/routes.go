@@ -121,25 +121,29 @@ func (s *Routes) lines(split trafficrouting.Split) (lines []string) {
 	}
 	before, after := s.Managed.titles(), Managed{Headers: split.Headers, Mirrors: split.Mirrors}.titles()
 	for _, title := range slices.Sorted(maps.Keys(after)) {
-		if !before[title] {
+		switch was, held := before[title]; {
+		case !held:
 			lines = append(lines, "Added "+title)
+		case !equality.Semantic.DeepEqual(was, after[title]):
+			lines = append(lines, "Changed "+title)
 		}
 	}
 	for _, title := range slices.Sorted(maps.Keys(before)) {
-		if !after[title] {
+		if _, stays := after[title]; !stays {
 			lines = append(lines, "Removed "+title)
 		}
 	}
 	return lines
 }
 
-func (m Managed) titles() map[string]bool {
-	titles := map[string]bool{}
+// titles are the managed routes by what a story calls them.
+func (m Managed) titles() map[string]any {
+	titles := map[string]any{}
 	for _, h := range m.Headers {
-		titles["header route "+h.Name] = true
+		titles["header route "+h.Name] = h
 	}
 	for _, r := range m.Mirrors {
-		titles["mirror route "+r.Name] = true
+		titles["mirror route "+r.Name] = r
 	}
 	return titles
 }

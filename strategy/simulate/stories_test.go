@@ -2,8 +2,10 @@ package simulate_test
 
 import (
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/sluice-delivery/sluice/analysis"
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/strategy"
 	"github.com/sluice-delivery/sluice/strategy/simulate"
 )
 
@@ -80,6 +83,17 @@ func (s *teller) scale(n int32) {
 	s.edit("replicas are set to another number", func(r *v1alpha1.Rollout) { r.Spec.Replicas = &n })
 }
 
+// autoscaler tells what an autoscaler reads through the subresource scale.
+func (s *teller) autoscaler() {
+	s.Tell("an autoscaler sees %d replicas", s.World.Rollout.Status.HPAReplicas)
+}
+
+// adopted is a Service that selects the pods of every revision so far.
+func (s *teller) adopted(name string) *strategy.Service {
+	s.Tell("Service %s selects every pod", name)
+	return &strategy.Service{Name: name, Exists: true}
+}
+
 const (
 	routed = `{replicas: 5, selector: {matchLabels: {app: web}}, strategy: {canary: {canaryService: canary, stableService: stable,
   trafficRouting: {managedRoutes: [{name: testers}, {name: shadow}], gatewayAPI: {httpRoute: web}}, EXTRA steps: [STEPS]}}}`
@@ -90,6 +104,7 @@ const (
 type story struct {
 	name, why          string
 	spec, extra, steps string
+	most               map[string]int32
 	tell               func(*teller)
 }
 
@@ -102,6 +117,10 @@ func (c story) world(t *testing.T) *simulate.World {
 	}
 	w := simulate.New(r, time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC))
 	w.Most = map[string]int32{}
+	maps.Copy(w.Most, c.most)
+	if ref := r.Spec.WorkloadRef; ref != nil {
+		w.Workload = &simulate.Workload{Workload: strategy.Workload{Kind: ref.Kind, Name: ref.Name, Generation: 1, Replicas: r.Spec.Replicas}, Available: *r.Spec.Replicas}
+	}
 	check := v1alpha1.AnalysisTemplateSpec{Metrics: []v1alpha1.Metric{{Name: "good", Provider: v1alpha1.MetricProvider{Web: &v1alpha1.WebMetric{URL: "http://check.example/"}}}}}
 	w.Library = analysis.Library{Templates: map[string]v1alpha1.AnalysisTemplateSpec{"check": check}}
 	return w
@@ -109,7 +128,7 @@ func (c story) world(t *testing.T) *simulate.World {
 
 // TestStories tells each story and compares it with the golden one; go test -update writes them anew.
 func TestStories(t *testing.T) {
-	for _, c := range append(stories, storiesOfExperiments...) {
+	for _, c := range slices.Concat(stories, storiesOfColors, storiesOfSurfaces, storiesOfExperiments) {
 		t.Run(c.name, func(t *testing.T) {
 			s := &teller{Story: simulate.Story{World: c.world(t)}, t: t}
 			s.release("v1")

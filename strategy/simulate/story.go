@@ -71,6 +71,9 @@ func (s *Story) State() {
 	for _, set := range s.World.Sets {
 		sets = append(sets, fmt.Sprintf("%s %d/%d", set.Hash, set.Available, set.Spec))
 	}
+	if w := s.World.Workload; w != nil {
+		sets = append(sets, fmt.Sprintf("%s %d", w.Name, w.Available))
+	}
 	step := "-"
 	if r.Status.CurrentStepIndex != nil {
 		step = fmt.Sprintf("%d/%d", *r.Status.CurrentStepIndex, len(stepsOf(r)))
