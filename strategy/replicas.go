@@ -372,6 +372,8 @@ func (o *Observation) needed(p *position, r *Revision) int32 {
 	case !o.Routed:
 		// Whoever asks the Service itself must find somebody, unless maxUnavailable allows that nobody is there.
 		return max(0, min(1, r.Spec, p.replicas-v1alpha1.MaxUnavailable(o.Rollout)))
+	case (o.TrafficError != "" || o.unconfirmed()) && p.selects(o.Stable, r):
+		return max(r.Spec, p.replicas) // whoever has not followed may still send it everything
 	case o.TrafficError != "" || o.unconfirmed():
 		return max(r.Spec, o.demanded(p, r))
 	}
