@@ -102,8 +102,6 @@ func (d *decision) healthOf(it item) Health {
 	switch {
 	case it.live == nil:
 		return Health{Status: Missing}
-	case it.live.Object.GetDeletionTimestamp() != nil:
-		return Health{Status: Progressing, Message: "Pending deletion"}
 	case it.live.Health.Status == Healthy && it.differs && it.desired != nil && d.willApply(it):
 		return Health{Status: Progressing, Message: "waiting for " + short(d.o.Target.revision()) + " to be applied"}
 	}

@@ -107,7 +107,7 @@ const (
 	Unknown     HealthStatus = "Unknown"
 )
 
-// Health is a verdict on one object, given for the generation that it has. An empty Status means that there is no check for its kind.
+// Health is a verdict on one object, given for the generation that it has; one on its way out is Progressing. An empty Status means that there is no check for its kind.
 type Health struct {
 	Status  HealthStatus
 	Message string

@@ -194,9 +194,6 @@ func (a *attempt) assess(t Task, live *Live, waits bool) {
 		return
 	}
 	h := live.Health
-	if !t.Hook && live.Object.GetDeletionTimestamp() != nil {
-		h = Health{Status: Progressing, Message: "Pending deletion"}
-	}
 	phase := phaseOf(h.Status, t.Hook)
 	if phase == gitopsv1.OperationRunning {
 		what := "healthy state of"

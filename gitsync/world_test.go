@@ -129,6 +129,9 @@ func (w *world) observation() Observation {
 
 // healthOf is what was set for an object, or what its status says for the generation that it has; a hook or an object without either is Healthy.
 func (w *world) healthOf(k Key, live *unstructured.Unstructured) Health {
+	if live.GetDeletionTimestamp() != nil && !held(live) {
+		return Health{Status: Progressing, Message: "Pending deletion"}
+	}
 	if observed, set, _ := unstructured.NestedInt64(live.Object, "status", "observedGeneration"); set && observed != live.GetGeneration() {
 		return Health{Status: Progressing, Message: "generation not observed"}
 	}

@@ -102,8 +102,7 @@ func (c *Checks) of(group, kind string) check {
 	return nil
 }
 
-// Assess judges one object. One on its way out is Progressing, unless nothing but our own hook finalizer keeps it, in which case it is a hook
-// that has run.
+// Assess judges one object. One on its way out is Progressing, unless our hook finalizer holds it, so that its outcome can be seen.
 func (c *Checks) Assess(o *unstructured.Unstructured, now time.Time) gitsync.Health {
 	if o.GetDeletionTimestamp() != nil && !slices.Contains(o.GetFinalizers(), gitopsv1.FinalizerHook) {
 		return gitsync.Health{Status: gitsync.Progressing, Message: "Pending deletion"}
