@@ -276,6 +276,20 @@ func TestOneBadRecipientTemplateOrServiceHarmsOnlyItself(t *testing.T) {
 	}
 }
 
+func TestAPanicWhilePlanningIsNotTheEnd(t *testing.T) {
+	w := newWorld(t, map[string]string{onStep + "slack": "a"}, config)
+	var panics atomic.Int32
+	w.refuseWrites(func(int) error {
+		if panics.Add(1) < 3 {
+			panic("oh no")
+		}
+		return nil
+	})
+	p := w.start()
+	w.step(p, 1)
+	w.settled(p, "slack:a step 1")
+}
+
 func TestAServiceThatHangsKeepsNoOtherWaiting(t *testing.T) {
 	w := newWorld(t, map[string]string{onStep + "slack": "a;b;c;d;e;f", onStep + "webhook": ""}, config)
 	free := make(chan struct{})

@@ -54,10 +54,16 @@ type draft struct {
 	complaint string
 }
 
-// save plans for what happened to a Rollout, writes its record if it changed, and hands over what is due.
-func (o *Outbox) save(ctx context.Context, key types.NamespacedName) error {
+// save plans for what happened to a Rollout, writes its record if it changed, and hands over what is due. What one Rollout makes panic harms
+// no other.
+func (o *Outbox) save(ctx context.Context, key types.NamespacedName) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, saving)
 	defer cancel()
+	defer func() {
+		if caught := recover(); caught != nil {
+			err = fmt.Errorf("planning for rollout %s panicked: %T", key, caught)
+		}
+	}()
 	d := o.open(key)
 	if d == nil {
 		return nil

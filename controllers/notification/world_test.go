@@ -32,7 +32,7 @@ import (
 // canary is a secret that must not be seen.
 const canary = "s3cr3t-canary-0002"
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // world is a cluster with one Rollout, services that write down what they get, and one process after the other that has an outbox.
 type world struct {
