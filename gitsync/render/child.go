@@ -59,10 +59,10 @@ func Serve(in io.Reader, out io.Writer) int {
 	})
 }
 
-// brief makes the words of a template fit for a condition.
+// brief makes the words of a template fit for a condition. The end says what went wrong, the start where.
 func brief(text string) string {
 	if len(text) > maxProblem {
-		text = text[:maxProblem] + "…"
+		text = text[:maxProblem/2] + " … " + text[len(text)-maxProblem/2:]
 	}
 	return strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\n' || r == 0x7f {

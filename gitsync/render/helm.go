@@ -144,7 +144,7 @@ type valuesReader struct {
 func (v *valuesReader) read() error {
 	for _, name := range v.options.ValueFiles {
 		if err := v.addFiles(name); err != nil {
-			return fmt.Errorf("source.helm.valueFiles holds %s: %w", name, err)
+			return fmt.Errorf("source.helm.valueFiles holds %.200s: %w", name, err)
 		}
 	}
 	text := []byte(v.options.Values)
@@ -162,14 +162,14 @@ func (v *valuesReader) read() error {
 	for _, p := range v.options.FileParameters {
 		t, at, err := v.locate(p.Path)
 		if err != nil {
-			return fmt.Errorf("source.helm.fileParameters, %s: %w", p.Name, err)
+			return fmt.Errorf("source.helm.fileParameters, %.80s: %w", p.Name, err)
 		}
 		text, err := t.read(at, maxValues)
 		if err == nil {
 			err = v.values.SetFile(p.Name, text)
 		}
 		if err != nil {
-			return fmt.Errorf("source.helm.fileParameters, %s: %w", p.Name, err)
+			return fmt.Errorf("source.helm.fileParameters, %.80s: %w", p.Name, err)
 		}
 	}
 	return nil
@@ -189,7 +189,7 @@ func (v *valuesReader) setParameters(forced bool) error {
 			err = set(p.Name, value)
 		}
 		if err != nil {
-			return fmt.Errorf("source.helm.parameters, %s: %w", p.Name, err)
+			return fmt.Errorf("source.helm.parameters, %.80s: %w", p.Name, err)
 		}
 	}
 	return nil

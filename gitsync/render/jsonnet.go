@@ -58,7 +58,7 @@ func newJsonnet(t *tree, options gitopsv1.Jsonnet, env *environment) (*jsonnetMa
 func (j *jsonnetMachine) evaluate(path string, to *collection) error {
 	text, err := j.machine.EvaluateFile(path)
 	if err != nil {
-		return fmt.Errorf("evaluating: %w", err)
+		return fmt.Errorf("evaluating: %w", j.files.tree.withoutRoot(err))
 	}
 	var given any
 	if err := utiljson.UnmarshalCaseSensitivePreserveInts([]byte(text), &given); err != nil {

@@ -63,7 +63,7 @@ var imagePattern = regexp.MustCompile(`^(?:([^=]+)=)?(.*?)(?::([^/:@]*))?(?:@(.+
 func setImages(k *types.Kustomization, images []string) error {
 	for _, text := range images {
 		m := imagePattern.FindStringSubmatch(text)
-		if m == nil || m[1] == "" && m[2] == "" || m[2] == "" && m[3] == "" && m[4] == "" {
+		if m == nil || strings.Contains(m[2], "=") || m[1] == "" && m[2] == "" || m[2] == "" && m[3] == "" && m[4] == "" {
 			return fmt.Errorf("images holds %q, which is not of the form [old=]name[:tag][@digest]", text)
 		}
 		image := types.Image{Name: m[1], NewName: m[2], NewTag: m[3], Digest: m[4]}

@@ -31,7 +31,7 @@ type collection struct {
 
 func (c *collection) warn(format string, args ...any) {
 	if len(c.warnings) < maxWarnings {
-		c.warnings = append(c.warnings, fmt.Sprintf(format, args...))
+		c.warnings = append(c.warnings, strings.Join(strings.Fields(fmt.Sprintf(format, args...)), " "))
 	}
 }
 

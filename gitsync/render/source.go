@@ -42,13 +42,16 @@ func override(source gitopsv1.Source, text []byte) (gitopsv1.Source, error) {
 	if strings.TrimSpace(string(patch)) == "null" {
 		return source, nil
 	}
+	if !strings.HasPrefix(string(patch), "{") {
+		return source, errors.New("it is no object with fields of a source")
+	}
 	before, err := json.Marshal(source)
 	if err != nil {
 		return source, err
 	}
 	after, err := jsonpatch.MergePatch(before, patch)
 	if err != nil {
-		return source, errors.New("it is no object with fields of a source")
+		return source, err
 	}
 	var merged gitopsv1.Source
 	if err := yaml.UnmarshalStrict(after, &merged); err != nil {
