@@ -13,6 +13,7 @@ import (
 	"github.com/pmezard/go-difflib/difflib"
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/tools/record"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
@@ -283,9 +284,11 @@ func (s *session) lookHere(ctx context.Context, c client.WithWatch, app *gitopsv
 		}
 		files = &source.Repositories{Dir: dir, Keys: source.KeysIn(c, s.controlNamespace), Poll: time.Hour, Timeout: gitTimeout, Schemes: []string{"http", "git"}}
 	}
+	// What in the settings cannot be followed the controller tells already.
+	settings := &application.Settings{Reader: c, Namespace: s.controlNamespace, Events: &record.FakeRecorder{}}
 	return &application.Controller{
 		Client: c, Namespace: s.controlNamespace, Source: files, Renderer: &render.Renderer{Timeout: renderTimeout, Memory: renderMemory},
-		Health: func(*unstructured.Unstructured) gitsync.Health { return gitsync.Health{} },
+		Health: settings.Assess, Settings: settings.Load,
 		Clusters: &cluster.Set{
 			Local: cfg, Secrets: c, Namespace: s.controlNamespace, Context: ctx, Changed: func(string, string) {},
 			Once: &cluster.Once{Namespaces: []string{app.Spec.Destination.Namespace}},
