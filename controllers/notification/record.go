@@ -48,6 +48,8 @@ type draft struct {
 	events    []happened
 	look      *v1alpha1.Rollout
 	lost      int
+	annotated bool              // some annotation subscribes
+	damage    string            // of the annotation that was found
 	rollout   *v1alpha1.Rollout // the newest; nil if only deliveries are to be written
 	next      notify.Record
 	problems  []notify.Problem
@@ -95,7 +97,10 @@ func (o *Outbox) open(key types.NamespacedName) *draft {
 	if !ok {
 		return nil
 	}
-	d := &draft{box: b, before: b.record, saved: b.saved, events: slices.Clone(b.fresh), look: b.look, lost: b.lost, rollout: b.look, complaint: b.complaint}
+	d := &draft{
+		box: b, before: b.record, saved: b.saved, events: slices.Clone(b.fresh), look: b.look, lost: b.lost,
+		annotated: b.subscriptions != "", damage: b.damage, rollout: b.look, complaint: b.complaint,
+	}
 	d.before.Due = slices.Clone(b.record.Due)
 	if n := len(d.events); n > 0 {
 		d.rollout = d.events[n-1].rollout
@@ -113,12 +118,12 @@ func (o *Outbox) plan(ctx context.Context, d *draft) error {
 	complaints = append(complaints, set.config.Unset(who)...)
 	if set.absent != "" {
 		who, complaints = nil, nil
-		if d.box.subscriptions != "" {
+		if d.annotated {
 			complaints = []string{set.absent}
 		}
 	}
-	if d.box.damage != "" {
-		complaints = append(complaints, d.box.damage)
+	if d.damage != "" {
+		complaints = append(complaints, d.damage)
 	}
 	d.complaint = strings.Join(complaints, "; ")
 	var events []notify.Event
