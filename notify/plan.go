@@ -41,7 +41,15 @@ func (c *Config) Plan(before Record, who Subscribers, known Known, events []Even
 	for key, value := range before.Once {
 		p.next.Once[key] = value
 	}
-	p.next.Triggers = who.Triggers()
+	p.next.Triggers = nil
+	for _, trigger := range who.Triggers() {
+		if _, ok := c.Triggers[trigger]; ok { // so that nobody can make the record long by waiting for others
+			p.next.Triggers = append(p.next.Triggers, trigger)
+		}
+	}
+	for _, due := range p.next.Due {
+		p.weight += due.weight()
+	}
 	for i, event := range events {
 		trigger := TriggerOf(event.Reason)
 		if event.Recovered && !slices.Contains(p.waited, trigger) || len(who[trigger]) == 0 {
@@ -63,6 +71,7 @@ type planning struct {
 	known    Known
 	waited   []string
 	at       int
+	weight   int // of what is due
 	next     Record
 	problems []Problem
 }
@@ -131,18 +140,20 @@ func (p *planning) message(e Event, trigger string, entry int, value string, d D
 	if value != "" && p.next.Once[key] == value {
 		return
 	}
-	if len(p.next.Due) >= MaxDue {
-		p.problem(e.Transition, "nothing is sent to %s: %d other messages of this Rollout wait already", d, MaxDue)
+	due := Due{
+		ID:     digest(key, e.Reason, e.At.UTC().Format(time.RFC3339Nano), strconv.Itoa(len(p.next.Due))),
+		Reason: e.Reason, Type: e.Type, Templates: condition.Send, Service: d.Service, Recipient: d.Recipient, At: e.At.Unix(), Event: p.at,
+	}
+	forgetful := value != "" && p.next.Once[key] == "" && len(p.next.Once) >= maxOnce
+	if forgetful || len(p.next.Due) >= MaxDue || p.weight+due.weight() > maxDueWeight {
+		p.problem(e.Transition, "nothing is sent to %s: too many other messages of this Rollout wait already, or too many recipients have a oncePer", d)
 		return
 	}
 	if value != "" {
 		p.next.Once[key] = value
 	}
-	id := digest(key, e.Reason, e.At.UTC().Format(time.RFC3339Nano), strconv.Itoa(len(p.next.Due)))
-	p.next.Due = append(p.next.Due, Due{
-		ID: id, Reason: e.Reason, Type: e.Type, Templates: condition.Send, Service: d.Service, Recipient: d.Recipient,
-		At: e.At.Unix(), Event: p.at,
-	})
+	p.next.Due = append(p.next.Due, due)
+	p.weight += due.weight()
 }
 
 // forgetOnce keeps the values of those only who are still subscribed to a condition that has a oncePer.

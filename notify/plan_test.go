@@ -151,13 +151,31 @@ func TestTheQueueOfARolloutIsBounded(t *testing.T) {
 	for range MaxDue + 5 {
 		events = append(events, event("RolloutCompleted", 1, "x"))
 	}
-	next, problems := configured().Plan(Record{}, subscribers("on-rollout-completed", "a"), all, events)
-	if len(next.Due) != MaxDue || len(problems) != 5 {
-		t.Errorf("%d are due, %d are told to be too many", len(next.Due), len(problems))
+	for name, test := range map[string]struct {
+		recipient string
+		due       int
+	}{"in number": {"a", MaxDue}, "in bytes": {strings.Repeat("<", maxRecipient), 20}} {
+		t.Run(name, func(t *testing.T) {
+			next, problems := configured().Plan(Record{}, subscribers("on-rollout-completed", test.recipient), all, events)
+			if len(next.Due) < test.due || len(next.Due) > MaxDue || len(next.Due)+len(problems) != len(events) {
+				t.Errorf("%d are due, %d are told to be too many", len(next.Due), len(problems))
+			}
+			text, err := next.Text()
+			if _, found, again := ReadRecord(map[string]string{AnnotationNotified: text}); err != nil || again != nil || !found || len(text) > maxRecord {
+				t.Errorf("the record has %d bytes, errors %v and %v", len(text), err, again)
+			}
+		})
 	}
-	text, err := next.Text()
-	if err != nil || len(text) > maxRecord {
-		t.Errorf("the record has %d bytes, error %v", len(text), err)
+}
+
+func TestWhoeverWaitsForManyThingsCannotMakeTheRecordLong(t *testing.T) {
+	who := subscribers("on-rollout-paused", "a")
+	for i := range 5000 {
+		who[fmt.Sprintf("on-%d", i)] = who["on-rollout-paused"]
+	}
+	next, _ := configured().Plan(Record{}, who, all, nil)
+	if !slices.Equal(next.Triggers, []string{"on-rollout-paused"}) {
+		t.Errorf("%d triggers are remembered", len(next.Triggers))
 	}
 }
 
@@ -200,7 +218,7 @@ func TestARecordThatSomebodySpoiledIsRefused(t *testing.T) {
 		"no JSON": "{", "another form": `{"due":{"a":1}}`, "too large": `{"triggers":["` + strings.Repeat("x", maxRecord) + `"]}`,
 		"an empty message": `{"due":[{}]}`, "too many": `{"due":[` + strings.Repeat(`{},`, MaxDue) + `{}]}`,
 		"a reason that is none": due(`,"reason":"<b>"`), "a type that is none": due(`,"type":""`), "a moment that is none": due(`,"at":1e99`),
-		"a recipient without end": due(`,"recipient":"` + strings.Repeat("x", 2*maxRecipient) + `"`),
+		"a recipient without end": due(`,"recipient":"` + strings.Repeat("x", 3*maxRecipient) + `"`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, found, err := ReadRecord(map[string]string{AnnotationNotified: text}); err == nil || found {

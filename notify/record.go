@@ -12,10 +12,14 @@ import (
 const AnnotationNotified = "notified.notifications.argoproj.io"
 
 // MaxDue is how many messages one Rollout may have that are not delivered yet.
-const MaxDue = 64
+const MaxDue = 256
 
-// maxRecord is how large a Record may be, in bytes; all annotations of an object share 256 KiB.
-const maxRecord = 96 << 10
+// All annotations of an object share 256 KiB.
+const (
+	maxRecord    = 128 << 10 // bytes of a Record
+	maxDueWeight = 64 << 10  // bytes of all that is due
+	maxOnce      = 500       // values of oncePer
+)
 
 // Record is what a Rollout remembers of its messages. It is written before the first of them is sent and again when some are delivered, so a
 // message that a crash interrupts is sent once more and none is lost.
@@ -46,6 +50,15 @@ type Due struct {
 // To is where it goes.
 func (d Due) To() Destination { return Destination{Service: d.Service, Recipient: d.Recipient} }
 
+// weight is how many bytes of a Record it takes.
+func (d Due) weight() int {
+	data, err := json.Marshal(d)
+	if err != nil {
+		return maxDueWeight
+	}
+	return len(data) + len(",")
+}
+
 // Since is when it became due.
 func (d Due) Since() time.Time { return time.Unix(d.At, 0) }
 
@@ -72,7 +85,7 @@ var word = regexp.MustCompile("^[A-Za-z]{1,63}$")
 
 // strange reports whether a Plan cannot have made a message. Its words become labels of metrics, of which nobody may choose many.
 func (d Due) strange() bool {
-	return !word.MatchString(d.Reason) || !word.MatchString(d.Type) || d.ID == "" || len(d.ID)+len(d.Service)+len(d.Recipient) > 2*maxRecipient
+	return !word.MatchString(d.Reason) || !word.MatchString(d.Type) || d.ID == "" || len(d.ID)+len(d.Service)+len(d.Recipient) > 3*maxRecipient
 }
 
 // Text is the value of the annotation; empty if nobody waits for anything and nothing is due.

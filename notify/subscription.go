@@ -22,7 +22,7 @@ const (
 	// maxDestinations is how many recipients one trigger of one Rollout may have.
 	maxDestinations = 50
 	// maxRecipient is how long the name of a recipient may be, in bytes.
-	maxRecipient = 512
+	maxRecipient = 256
 )
 
 // Destination is where a message goes.
