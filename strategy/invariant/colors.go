@@ -11,8 +11,8 @@ import (
 // SwitchesWhenAllowed is I10 and I15 for the moment at which blue-green decides for the new color, after which nothing is asked again:
 // the analysis before it succeeded, its pause is over, and every pod that the preview should have is there.
 func SwitchesWhenAllowed(d *Decision) string {
-	b, before := d.Seen.blueGreen(), &d.Seen.Rollout.Status
-	if b == nil || d.skipping() || !d.switches() || before.BlueGreen.ScaleUpPreviewCheckPoint && d.sameAttempt() {
+	b := d.Seen.blueGreen()
+	if b == nil || d.skipping() || !d.switches() {
 		return ""
 	}
 	if b.PrePromotionAnalysis != nil && !d.saidGood(analysis.TypePrePromotion) {
@@ -21,26 +21,36 @@ func SwitchesWhenAllowed(d *Decision) string {
 	if have, need := d.Seen.available(d.Plan.Status.CurrentPodHash), d.enough(v1alpha1.PreviewReplicaCount(d.Seen.Rollout)); have < need {
 		return fmt.Sprintf("the preview counts as looked at with %d available pods of %d", have, need)
 	}
-	if before.ControllerPause && len(before.PauseConditions) == 0 && d.sameAttempt() {
-		return "" // somebody promoted
-	}
-	if !v1alpha1.AutoPromotion(d.Seen.Rollout) {
-		return "the active Service moves on and nobody promoted"
-	}
-	if b.AutoPromotionSeconds <= 0 {
+	switch {
+	case d.resumed(), v1alpha1.AutoPromotion(d.Seen.Rollout) && d.lookedAt(b):
 		return ""
-	}
-	for _, c := range before.PauseConditions {
-		if end := c.StartTime.Add(time.Duration(b.AutoPromotionSeconds) * time.Second); c.Reason == v1alpha1.PauseReasonBlueGreenPause && !d.Seen.Now.Before(end) {
-			return ""
-		}
+	case !v1alpha1.AutoPromotion(d.Seen.Rollout):
+		return "the active Service moves on and nobody promoted"
 	}
 	return "the active Service moves on before autoPromotionSeconds are over"
 }
 
+// resumed reports whether a client has cleared the pause of the attempt that goes on.
+func (d *Decision) resumed() bool {
+	before := &d.Seen.Rollout.Status
+	return before.ControllerPause && len(before.PauseConditions) == 0 && d.sameAttempt()
+}
+
+// lookedAt reports whether autoPromotionSeconds have passed since the pause began.
+func (d *Decision) lookedAt(b *v1alpha1.BlueGreenStrategy) bool {
+	for _, c := range d.Seen.Rollout.Status.PauseConditions {
+		end := c.StartTime.Add(time.Duration(b.AutoPromotionSeconds) * time.Second)
+		if c.Reason == v1alpha1.PauseReasonBlueGreenPause && !d.Seen.Now.Before(end) {
+			return true
+		}
+	}
+	return b.AutoPromotionSeconds <= 0
+}
+
 // switches reports whether a plan decides for the new color of an update: by pointing the active Service at it or by writing down that it will.
 func (d *Decision) switches() bool {
-	if !d.updating() || d.Plan.Status.Abort || d.Seen.Stable.Hash == d.Plan.Status.CurrentPodHash {
+	decided := d.Seen.Rollout.Status.BlueGreen.ScaleUpPreviewCheckPoint && d.sameAttempt()
+	if decided || !d.updating() || d.Plan.Status.Abort || d.Seen.Stable.Hash == d.Plan.Status.CurrentPodHash {
 		return false
 	}
 	if d.Plan.Status.BlueGreen.ScaleUpPreviewCheckPoint {
@@ -77,15 +87,23 @@ func WorkloadGoesLast(d *Decision) string {
 		return fmt.Sprintf("workload %s is scaled and scaleDown is %q", w.Name, mode)
 	case w.Replicas == nil || i.Replicas >= *w.Replicas || i.Replicas < 0:
 		return fmt.Sprintf("workload %s is scaled to %d", w.Name, i.Replicas)
-	case mode == "onsuccess" && i.Replicas > 0:
-		return fmt.Sprintf("workload %s is scaled to %d and is to go only as a whole", w.Name, i.Replicas)
 	case own+i.Replicas < seen.replicas():
 		return fmt.Sprintf("workload %s is scaled to %d while %d own pods are available of %d", w.Name, i.Replicas, own, seen.replicas())
-	case i.Replicas == 0 && d.Plan.Status.StableRS != d.Plan.Status.CurrentPodHash:
+	case i.Replicas == 0:
+		return d.goneTooSoon()
+	case mode == "onsuccess":
+		return fmt.Sprintf("workload %s is scaled to %d and is to go only as a whole", w.Name, i.Replicas)
+	}
+	return ""
+}
+
+// goneTooSoon says who still needs the last pod of a workload.
+func (d *Decision) goneTooSoon() string {
+	if d.Plan.Status.StableRS != d.Plan.Status.CurrentPodHash {
 		return "the workload is gone before the first revision is promoted"
 	}
-	for _, b := range seen.backends() {
-		if i.Replicas == 0 && b.Exists && seen.available(b.Hash) == 0 && seen.replicas() > 0 {
+	for _, b := range d.Seen.backends() {
+		if b.Exists && d.Seen.available(b.Hash) == 0 && d.Seen.replicas() > 0 {
 			return fmt.Sprintf("the workload is gone and Service %s selects %q without an available pod", b.Name, b.Hash)
 		}
 	}
