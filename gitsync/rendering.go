@@ -2,6 +2,7 @@ package gitsync
 
 import (
 	"context"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -17,6 +18,8 @@ type Want struct {
 	Revision string
 	// Fresh asks the repository now, where otherwise an answer may be served that is as old as the poll interval.
 	Fresh bool
+	// Since is when somebody asked for that: an answer of that moment or later will do. It is now if it is zero.
+	Since time.Time
 }
 
 // Checkout is the files of one revision. They do not change before Release, which must be called once.

@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/gitsync"
@@ -20,6 +21,8 @@ type memory struct {
 	ignored []gitopsv1.IgnoreDifference
 	// unreachable is since when a repository could not be asked; zero if it could.
 	unreachable time.Time
+	// asked is when somebody was seen to ask for a look at the repository; zero if nobody does.
+	asked time.Time
 	// cluster is the destination whose kinds the Application uses.
 	cluster *cluster.Cluster
 }
@@ -31,6 +34,31 @@ func (m *memory) ruled(by []gitopsv1.IgnoreDifference) {
 	if !equality.Semantic.DeepEqual(m.ignored, by) {
 		m.ignored, m.agreed = by, map[gitsync.Key]agreement{}
 	}
+}
+
+// saw notes when it was first seen that somebody asks for a look, so that one question to a repository serves all who asked before it.
+func (m *memories) saw(app client.Object, before client.Object, now time.Time) {
+	_, asks := app.GetAnnotations()[gitopsv1.AnnotationRefresh]
+	if before != nil {
+		if _, asked := before.GetAnnotations()[gitopsv1.AnnotationRefresh]; asked == asks {
+			return
+		}
+	}
+	one := m.of(client.ObjectKeyFromObject(app))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	one.asked = time.Time{}
+	if asks {
+		one.asked = now
+	}
+}
+
+// since is when somebody was seen to ask for a look at the repository of an Application; zero if that is not known.
+func (m *memories) since(key types.NamespacedName) time.Time {
+	one := m.of(key)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return one.asked
 }
 
 type memories struct {

@@ -112,7 +112,11 @@ func (c *Controller) observeSources(ctx context.Context, s *seen) {
 	}
 	refresh, asked := s.App.Annotations[gitopsv1.AnnotationRefresh]
 	changed := !gitsync.ComparedSame(s.App)
-	s.Target = c.load(ctx, s, gitopsv1.SourcesOf(s.App.Spec), nil, loading{fresh: asked || changed, hard: refresh == gitopsv1.RefreshHard})
+	how := loading{fresh: asked || changed, hard: refresh == gitopsv1.RefreshHard}
+	if !changed {
+		how.since = c.memories.since(client.ObjectKeyFromObject(s.App))
+	}
+	s.Target = c.load(ctx, s, gitopsv1.SourcesOf(s.App.Spec), nil, how)
 	s.Target.Grace = s.memory.grace(s.Target.Unreachable && !asked, s.Now)
 	sync := gitsync.SyncUnderWay(s.App)
 	if sync == nil {
@@ -143,7 +147,11 @@ func (c *Controller) observeFarewell(ctx context.Context, s *seen) {
 }
 
 // loading says how manifests are had: fresh asks the repository now, hard renders anew.
-type loading struct{ fresh, hard bool }
+type loading struct {
+	fresh, hard bool
+	// since is when somebody asked for what is fresh; zero for now.
+	since time.Time
+}
 
 // load resolves and renders sources; a revision that is given stands in for what a source asks for.
 func (c *Controller) load(ctx context.Context, s *seen, sources []gitopsv1.Source, revisions []string, how loading) gitsync.Material {
@@ -155,7 +163,7 @@ func (c *Controller) load(ctx context.Context, s *seen, sources []gitopsv1.Sourc
 		return m
 	}
 	for i, source := range sources {
-		want := gitsync.Want{Project: s.Project, Source: source, Fresh: how.fresh}
+		want := gitsync.Want{Project: s.Project, Source: source, Fresh: how.fresh, Since: how.since}
 		if i < len(revisions) {
 			want.Revision = revisions[i]
 		}

@@ -12,10 +12,13 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -35,7 +38,10 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 	if c.Settings != nil {
 		loop = loop.Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(c.ofSettings))
 	}
-	return loop.For(&gitopsv1.Application{}).
+	return loop.For(&gitopsv1.Application{}, builder.WithPredicates(predicate.Funcs{
+		CreateFunc: func(e event.CreateEvent) bool { c.memories.saw(e.Object, nil, time.Now()); return true },
+		UpdateFunc: func(e event.UpdateEvent) bool { c.memories.saw(e.ObjectNew, e.ObjectOld, time.Now()); return true },
+	})).
 		Watches(&gitopsv1.AppProject{}, handler.EnqueueRequestsFromMapFunc(c.ofProject)).
 		WatchesRawSource(source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 			c.mu.Lock()

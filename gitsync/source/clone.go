@@ -54,10 +54,13 @@ func (r *Repositories) resolveCommit(ctx context.Context, want gitsync.Want, rev
 	if fullSHA.MatchString(revision) {
 		return revision, nil
 	}
-	// A listing that began after the caller asked is fresh, whoever asked for it.
+	// A listing that began after it was asked for is fresh, whoever asked for it.
 	oldest := time.Now()
-	if !want.Fresh {
+	switch {
+	case !want.Fresh:
 		oldest = oldest.Add(-r.Poll)
+	case !want.Since.IsZero():
+		oldest = want.Since
 	}
 	c, git, err := r.find(ctx, want)
 	if err != nil {
