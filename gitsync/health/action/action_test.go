@@ -174,6 +174,7 @@ discovery.lua: |
   actions["reach"] = {}
   actions["swap"] = {}
   actions["spin"] = {}
+  actions["stamp"] = {}
   return actions
 definitions:
 - name: label
@@ -192,6 +193,17 @@ definitions:
   action.lua: |
     obj.metadata.name = "other"
     return obj
+- name: stamp
+  action.lua: |
+    local os = require("os")
+    if obj.spec.template.metadata == nil then
+        obj.spec.template.metadata = {}
+    end
+    if obj.spec.template.metadata.annotations == nil then
+        obj.spec.template.metadata.annotations = {}
+    end
+    obj.spec.template.metadata.annotations["kubectl.kubernetes.io/restartedAt"] = os.date("!%Y-%m-%dT%XZ")
+    return obj
 - name: spin
   action.lua: while true do end
 `
@@ -205,7 +217,7 @@ func TestTeamsBringTheirOwnActions(t *testing.T) {
 	}
 	want := []Action{
 		{Name: "copy"}, {Name: "label", DisplayName: "Label it", IconClass: "fa fa-tag", Parameters: []string{"team"}}, {Name: "pause"}, {Name: "reach"}, {Name: "restart"},
-		{Name: "resume", Disabled: true}, {Name: "scale", Parameters: []string{"replicas"}}, {Name: "spin"}, {Name: "swap"},
+		{Name: "resume", Disabled: true}, {Name: "scale", Parameters: []string{"replicas"}}, {Name: "spin"}, {Name: "stamp"}, {Name: "swap"},
 	}
 	if diff := cmp.Diff(want, all); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -221,6 +233,13 @@ func TestTeamsBringTheirOwnActions(t *testing.T) {
 	}
 	if changes, err = a.Run(o, "copy", nil, now); err != nil || len(changes) != 2 || !changes[0].Create || changes[0].Object.GetName() != "web-copy" || changes[1].Create {
 		t.Errorf("%s %v", told(t, changes), err)
+	}
+	builtIn, err := newActions(t, nil).Run(o, "restart", nil, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if changes, err = a.Run(o, "stamp", nil, now); err != nil || told(t, changes) != told(t, builtIn) {
+		t.Errorf("a restart in Lua is\n%s\nand ours\n%s\n%v", told(t, changes), told(t, builtIn), err)
 	}
 	for name, why := range map[string]string{"reach": `reaches into namespace "kube-system"`, "swap": "is not its object", "spin": "takes more than"} {
 		if _, err := a.Run(o, name, nil, now); err == nil || !strings.Contains(err.Error(), why) {

@@ -48,6 +48,7 @@ func open(state *lua.LState, m *meter, now time.Time) {
 	state.SetMetatable(lua.LString(""), texts)
 	clock := clock{now.UTC()}
 	state.SetGlobal(lua.OsLibName, module(map[string]lua.LGFunction{"time": clock.time, "date": clock.date}))
+	state.SetGlobal("require", state.NewFunction(require))
 	state.SetTop(0)
 }
 
@@ -59,6 +60,18 @@ func dear(m *meter, fn lua.LGFunction) lua.LGFunction {
 		}
 		return fn(state)
 	}
+}
+
+// require gives the libraries that a script has anyway, because many scripts ask for os by it.
+func require(state *lua.LState) int {
+	name := state.CheckString(1)
+	switch name {
+	case lua.OsLibName, lua.StringLibName, lua.TabLibName, lua.MathLibName:
+		state.Push(state.GetGlobal(name))
+		return 1
+	}
+	state.RaiseError("there is no library %q; there are os, string, table and math", name)
+	return 0
 }
 
 // only takes everything but some names out of a table.
