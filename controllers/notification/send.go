@@ -19,7 +19,7 @@ import (
 
 // Bounds of attempts.
 const (
-	attemptTime = 15 * time.Second // one attempt
+	attemptTime = 10 * time.Second // one attempt; with farewell it fits into the time that a pod has to end
 	firstWait   = 2 * time.Second
 	longestWait = 2 * time.Minute
 	longestAsk  = 10 * time.Minute // as long as a server may ask us to wait
