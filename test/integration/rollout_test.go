@@ -3,12 +3,12 @@ package integration
 import (
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -22,22 +22,46 @@ import (
 )
 
 func TestAControllerAtRestSendsNothingButItsLease(t *testing.T) {
+	begun := time.Now()
 	namespace := newNamespace(t)
 	r, around := routed(namespace, 2, weights(50)...)
 	create(t, append(around, r)...)
 	await(t, r, "it is healthy", healthy)
-	time.Sleep(3 * time.Second) // a controller that is not at rest after this long would show it in what follows
-	since := time.Now()
-	time.Sleep(5 * time.Second)
-	all, err := requests()
-	if err != nil {
-		t.Fatal(err)
-	}
+	var rest time.Time // two renewals of the lease with nothing between them begin it
+	awaitRequests(t, "the controller comes to rest", func(all []request) bool {
+		rest = restSince(all, begun)
+		return !rest.IsZero()
+	})
+	var all []request
+	awaitRequests(t, "the lease is renewed three times more", func(sent []request) bool {
+		all = sent
+		return len(renewals(sent, rest)) >= 3
+	})
 	for _, sent := range all {
-		if sent.At.After(since) && sent.ObjectRef.Resource != "leases" {
+		if sent.At.After(rest) && sent.ObjectRef.Resource != "leases" {
 			t.Errorf("sent %s %s", sent, sent.ObjectRef.Name)
 		}
 	}
+}
+
+// renewals lists the renewals of leases after some time.
+func renewals(all []request, after time.Time) []request {
+	return slices.DeleteFunc(slices.Clone(all), func(r request) bool {
+		return r.ObjectRef.Resource != "leases" || r.isRead() || !r.At.After(after)
+	})
+}
+
+// restSince gives the second of the first two renewals after some time with nothing between them; zero if there are none.
+func restSince(all []request, after time.Time) time.Time {
+	before := false
+	for _, r := range all {
+		renewal := r.ObjectRef.Resource == "leases" && !r.isRead() && r.At.After(after)
+		if renewal && before {
+			return r.At
+		}
+		before = renewal
+	}
+	return time.Time{}
 }
 
 func TestManifestsThatTeamsAlreadyHaveWorkUnchanged(t *testing.T) {
@@ -85,48 +109,6 @@ func awaitExists(t *testing.T, o client.Object) {
 			t.Fatal(err)
 		}
 		time.Sleep(20 * time.Millisecond)
-	}
-}
-
-func TestAReplicaSetOfAnotherControllerIsAdoptedWithoutRestartingAPod(t *testing.T) {
-	t.Parallel()
-	namespace := newNamespace(t)
-	r, around := routed(namespace, 3, weights(50)...)
-	r.Labels = map[string]string{v1alpha1.LabelInstanceID: "another-controller"} // ours leaves it alone for now
-	r.Annotations = map[string]string{v1alpha1.AnnotationRevision: "4"}
-	create(t, append(around, r)...)
-	labels := map[string]string{"app": "web", v1alpha1.LabelPodTemplateHash: "6f8d9c7b5"}
-	set := &appsv1.ReplicaSet{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: namespace, Name: "web-6f8d9c7b5", Labels: labels,
-			Annotations:     map[string]string{v1alpha1.AnnotationRevision: "4", v1alpha1.AnnotationDesiredReplicas: "3"},
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(r, v1alpha1.RolloutKind)},
-		},
-		Spec: appsv1.ReplicaSetSpec{Replicas: ptr.To[int32](3), Selector: &metav1.LabelSelector{MatchLabels: labels}},
-	}
-	decoded, err := v1alpha1.PodTemplate(r.Spec.Template)
-	if err != nil {
-		t.Fatal(err)
-	}
-	set.Spec.Template = decoded
-	set.Spec.Template.Labels = labels
-	create(t, set)
-	await(t, set, "its pods are available", func(s *appsv1.ReplicaSet) bool { return s.Status.AvailableReplicas == 3 })
-	pods := podsOf(t, namespace)
-	command(t, r, `{"status":{"currentPodHash":"6f8d9c7b5","stableRS":"6f8d9c7b5","currentStepIndex":1,"observedGeneration":"1"}}`)
-
-	edit(t, r, func(r *v1alpha1.Rollout) { r.Labels = nil })
-	await(t, r, "it is healthy", healthy)
-	if diff := cmp.Diff(pods, podsOf(t, namespace)); diff != "" {
-		t.Errorf("pods were replaced: %s", diff)
-	}
-	if r.Status.StableRS != "6f8d9c7b5" || r.Annotations[v1alpha1.AnnotationRevision] != "4" {
-		t.Errorf("stable %s, revision %s", r.Status.StableRS, r.Annotations[v1alpha1.AnnotationRevision])
-	}
-	for _, name := range []string{"web-stable", "web-canary"} {
-		await(t, service(namespace, name), "it selects the adopted revision", func(s *corev1.Service) bool {
-			return s.Spec.Selector[v1alpha1.LabelPodTemplateHash] == "6f8d9c7b5"
-		})
 	}
 }
 
@@ -272,8 +254,8 @@ func TestARestartReplacesEveryPod(t *testing.T) {
 	create(t, r)
 	await(t, r, "it is healthy", healthy)
 	old := podsOf(t, namespace)
-	time.Sleep(1100 * time.Millisecond) // times of creation have whole seconds
-	edit(t, r, func(r *v1alpha1.Rollout) { r.Spec.RestartAt = ptr.To(metav1.Now()) })
+	due := metav1.NewTime(time.Now().Add(time.Second)) // times of creation have whole seconds, and each pod must be older
+	edit(t, r, func(r *v1alpha1.Rollout) { r.Spec.RestartAt = &due })
 	await(t, r, "the restart is done", func(r *v1alpha1.Rollout) bool { return r.Status.RestartedAt.Equal(r.Spec.RestartAt) && healthy(r) })
 	for uid := range podsOf(t, namespace) {
 		if _, kept := old[uid]; kept {
