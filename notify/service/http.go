@@ -28,9 +28,12 @@ func ask(ctx context.Context, q outbound.Question, user *account) ([]byte, error
 		q.Secrets = append(q.Secrets, user.Password)
 	}
 	answer, err := outbound.Ask(ctx, q)
-	if refusal, ok := errors.AsType[*outbound.StatusError](err); ok {
-		over := refusal.Code < 500 && !slices.Contains(tryAgain, refusal.Code)
-		return nil, &notify.Failure{Err: err, Final: over, Wait: refusal.Wait}
+	if err == nil {
+		return answer, nil
 	}
-	return answer, err
+	f := &notify.Failure{Err: errors.New(outbound.Hide(err.Error(), q.Secrets))} // the address is in it
+	if refusal, ok := errors.AsType[*outbound.StatusError](err); ok {
+		f.Final, f.Wait = refusal.Code < 500 && !slices.Contains(tryAgain, refusal.Code), refusal.Wait
+	}
+	return nil, f
 }

@@ -126,8 +126,8 @@ func TestAWebhookGetsTheRequestOfItsTemplate(t *testing.T) {
 
 func TestAnAnswerSaysWhetherToTryAgain(t *testing.T) {
 	for code, final := range map[int]bool{400: true, 401: true, 404: true, 410: true, 408: false, 425: false, 429: false, 500: false, 503: false} {
-		s := serve(t, says(code, "you sent "+canary))
-		hook := sender(t, "webhook", map[string]any{"url": s.URL, "basicAuth": map[string]any{"username": "me", "password": canary}})
+		s := serve(t, says(code, "you sent "+canary+" to /services/"+canary))
+		hook := sender(t, "webhook", map[string]any{"url": s.URL + "/services/" + canary, "basicAuth": map[string]any{"username": "me", "password": canary}})
 		err := hook.Send(t.Context(), message(nil))
 		if got, wait := verdict(err); got != final || wait != 7*time.Second || strings.Contains(err.Error(), canary) {
 			t.Errorf("%d: final %t, wait %s, error %v", code, got, wait, err)
@@ -146,8 +146,8 @@ func TestAServerThatIsDownOrTalksGarbageIsTriedAgain(t *testing.T) {
 		}
 	})
 	for name, url := range map[string]string{"down": down.URL, "garbage": garbage.URL} {
-		err := sender(t, "webhook", map[string]any{"url": url}).Send(t.Context(), message(nil))
-		if final, _ := verdict(err); err == nil || final {
+		err := sender(t, "webhook", map[string]any{"url": url + "/services/" + canary}).Send(t.Context(), message(nil))
+		if final, _ := verdict(err); err == nil || final || strings.Contains(err.Error(), canary) {
 			t.Errorf("%s: final %t, error %v", name, final, err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/sluice-delivery/sluice/analysis/outbound"
@@ -46,14 +47,24 @@ func (w *webhook) Send(ctx context.Context, m notify.Message) error {
 			q.Secrets = append(q.Secrets, h.Value)
 		}
 	}
+	q.Secrets = append(q.Secrets, secretPath(w.URL)...)
 	_, err := ask(ctx, q, w.BasicAuth)
 	return err
 }
 
-// join puts a path behind a URL with one slash in between; a path that begins with a question mark is a query.
-func join(url, path string) string {
-	if path == "" || strings.HasPrefix(path, "?") {
-		return url + path
+// secretPath is the path of a URL: those of incoming webhooks are a password.
+func secretPath(address string) []string {
+	u, err := url.Parse(address)
+	if err != nil || len(u.Path) < shortestSecret {
+		return nil
 	}
-	return strings.TrimRight(url, "/") + "/" + strings.TrimLeft(path, "/")
+	return []string{u.Path}
+}
+
+// join puts a path behind a URL with one slash in between; a path that begins with a question mark is a query.
+func join(address, path string) string {
+	if path == "" || strings.HasPrefix(path, "?") {
+		return address + path
+	}
+	return strings.TrimRight(address, "/") + "/" + strings.TrimLeft(path, "/")
 }
