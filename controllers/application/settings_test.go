@@ -1,6 +1,8 @@
 package application
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -9,8 +11,10 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/record"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/gitsync"
@@ -81,5 +85,46 @@ func TestHealthIsJudgedByTheSettingsAsTheyAreNow(t *testing.T) {
 	load(t, s)
 	if got := s.Assess(widget()); got.Status != "" {
 		t.Errorf("health %+v without any settings", got)
+	}
+}
+
+func TestAChangeOfTheSettingsLooksAtAllApplicationsAndNoOtherConfigMapDoes(t *testing.T) {
+	c := newController(t, interceptor.Funcs{})
+	settings := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "argocd", Name: gitopsv1.ConfigMapSettings}}
+	if got := c.ofSettings(t.Context(), settings); len(got) != 1 || got[0].NamespacedName != shop {
+		t.Errorf("requests %v", got)
+	}
+	for _, other := range []metav1.ObjectMeta{{Namespace: "argocd", Name: "another"}, {Namespace: "shop", Name: gitopsv1.ConfigMapSettings}} {
+		if got := c.ofSettings(t.Context(), &corev1.ConfigMap{ObjectMeta: other}); len(got) != 0 {
+			t.Errorf("requests %v for %s/%s", got, other.Namespace, other.Name)
+		}
+	}
+}
+
+func TestWithoutTheSettingsNothingIsDone(t *testing.T) {
+	c := newController(t, interceptor.Funcs{})
+	c.Settings = func(context.Context) (gitsync.Settings, error) {
+		return gitsync.Settings{}, errors.New("the cache is on fire")
+	}
+	_, err := c.Reconcile(t.Context(), ctrl.Request{NamespacedName: shop})
+	if err == nil || !strings.Contains(err.Error(), "the cache is on fire") {
+		t.Errorf("error %v", err)
+	}
+	if s := c.app(t).Status; s.Sync.Status != "" {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestWhatAgreedUnderOtherRulesIsAskedAgain(t *testing.T) {
+	m := &memory{agreed: map[gitsync.Key]agreement{{Name: "a"}: {}}}
+	rules := []gitopsv1.IgnoreDifference{{Kind: "ConfigMap", JSONPointers: []string{"/data"}}}
+	m.ruled(rules)
+	if len(m.agreed) != 0 {
+		t.Error("a rule came, and what agreed before is believed")
+	}
+	m.agreed[gitsync.Key{Name: "a"}] = agreement{}
+	m.ruled(rules)
+	if len(m.agreed) != 1 {
+		t.Error("nothing changed, and what agreed is forgotten")
 	}
 }
