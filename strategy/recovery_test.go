@@ -41,8 +41,8 @@ func TestWhoServesIsReadOffTheWorldOnlyWhereAStatusWasLost(t *testing.T) {
 }
 
 func TestNothingIsTakenFromTheWorldBeforeItIsWrittenDownWhoServes(t *testing.T) {
-	plan := Decide(*seen(t, behindRoute, pods("new", 2, 2), lost, func(o *Observation) {
-		o.Canary.Hash = "gone"
+	plan := Decide(*seen(t, behindRoute, lost, func(o *Observation) {
+		o.Canary.Hash, o.Invalid, o.Current = "gone", "wrong", ""
 		o.Rollout.Spec.RestartAt = ptr.To(metav1.NewTime(noon.Add(-time.Minute)))
 		for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"} {
 			o.Pods = append(o.Pods, Pod{Name: name, Hash: "old", Created: noon.Add(-time.Hour), Available: true})
@@ -102,18 +102,23 @@ func TestAResumeAnswersOnlyTheVerdictThatTheClientSaw(t *testing.T) {
 
 func TestARestartLeavesWhatAnUnconfirmedRouteMayDemand(t *testing.T) {
 	restarting := func(confirmation trafficrouting.Confirmation) *Observation {
-		return seen(t, behindRoute, step(1), held(50), pods("old", 6, 6), pods("new", 6, 6), func(o *Observation) {
+		return seen(t, behindRoute, step(1), held(20), pods("old", 8, 8), pods("new", 2, 2), func(o *Observation) {
 			o.Traffic.Confirmation = confirmation
 			o.Rollout.Spec.Strategy.Canary.DynamicStableScale = true
 			o.Rollout.Spec.RestartAt = ptr.To(metav1.NewTime(noon.Add(-time.Minute)))
-			for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
-				o.Pods = append(o.Pods, Pod{Name: name, Hash: "old", Created: noon.Add(-time.Hour), Available: true},
-					Pod{Name: name + "2", Hash: "new", Created: noon, Available: true})
+			for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+				o.Pods = append(o.Pods, Pod{Name: name, Hash: "old", Created: noon.Add(-time.Hour), Available: true})
+			}
+			for _, name := range []string{"i", "j"} {
+				o.Pods = append(o.Pods, Pod{Name: name, Hash: "new", Created: noon, Available: true})
 			}
 		})
 	}
 	if evicted := Decide(*restarting(trafficrouting.Pending)).Evict; len(evicted) > 0 {
 		t.Errorf("%v are evicted while the stable revision may still be sent everything", evicted)
+	}
+	if evicted := Decide(*restarting(trafficrouting.Confirmed)).Evict; len(evicted) == 0 {
+		t.Error("nothing is evicted although the routes are confirmed")
 	}
 }
 
