@@ -45,6 +45,7 @@ func (d *decision) judge() {
 			d.condition(gitopsv1.ConditionComparisonError, it.live.Health.Problem)
 		}
 	}
+	d.warnOfOrphans()
 	s.Resources = append(s.Resources, d.hooks()...)
 	slices.SortStableFunc(s.Resources, func(a, b gitopsv1.ResourceStatus) int { return compareKeys(keyOfStatus(a), keyOfStatus(b)) })
 	slices.Sort(images)

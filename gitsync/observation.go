@@ -41,6 +41,8 @@ type Observation struct {
 	Predicted map[Key]Prediction
 	// Holders are the tracking names on live objects whose Applications exist.
 	Holders map[string]bool
+	// Neighbours are what else is in the destination namespace; nil where that was not looked at.
+	Neighbours *Neighbours
 	// Rollouts of the destination cluster know the fields that they run on other objects.
 	Rollouts []*unstructured.Unstructured
 }

@@ -81,6 +81,7 @@ func (c *Controller) pass(ctx context.Context, app *gitopsv1.Application) (ctrl.
 	}
 	next, written, err := kube.Settle(ctx, kube.MainPatch(c.Client), app, plan.App, after, problem)
 	c.measures.passed(app, plan.App, cmp.Or(s.Cluster.Server, serverOf(app.Spec.Destination)), written, c.now().Sub(began))
+	c.measures.found(s.Observation)
 	if written {
 		for _, n := range plan.Notes {
 			kube.Tell(ctx, c.Events, app, n.Type, n.Reason, n.Message)

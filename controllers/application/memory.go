@@ -23,6 +23,9 @@ type memory struct {
 	unreachable time.Time
 	// asked is when somebody was seen to ask for a look at the repository; zero if nobody does.
 	asked time.Time
+	// neighbours are what else was in the destination namespace at neighboursAt; nil if nobody asks.
+	neighbours   *gitsync.Neighbours
+	neighboursAt time.Time
 	// cluster is the destination whose kinds the Application uses.
 	cluster *cluster.Cluster
 }

@@ -13,12 +13,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/gitsync"
 )
 
 // measures are what is counted as it happens, under the names of the wire contract. A nil one counts nothing.
 type measures struct {
 	syncs, seconds *prometheus.CounterVec
 	took           *prometheus.HistogramVec
+	orphans        *prometheus.GaugeVec
 }
 
 // Measure registers the metrics of Applications.
@@ -32,7 +34,10 @@ func (c *Controller) Measure(registry prometheus.Registerer) error {
 			Name: "argocd_app_reconcile", Help: "Seconds that one pass over an Application took.", Buckets: []float64{.25, .5, 1, 2, 4, 8, 16},
 		}, []string{"namespace", "dest_server"}),
 	}
-	for _, one := range []prometheus.Collector{c.measures.syncs, c.measures.seconds, c.measures.took, census{c.Client}} {
+	c.measures.orphans = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "argocd_app_orphaned_resources_count", Help: "Objects of the destination namespace that no Application manages, where the project asks for them.",
+	}, []string{"namespace", "name", "project"})
+	for _, one := range []prometheus.Collector{c.measures.syncs, c.measures.seconds, c.measures.took, c.measures.orphans, census{c.Client}} {
 		if err := registry.Register(one); err != nil {
 			return err
 		}
@@ -57,6 +62,20 @@ func (m *measures) passed(before, after *gitopsv1.Application, server string, wr
 	m.seconds.WithLabelValues(labels...).Add(max(0, now.FinishedAt.Sub(now.StartedAt.Time).Seconds()))
 }
 
+// found counts orphans.
+func (m *measures) found(o gitsync.Observation) {
+	if m == nil {
+		return
+	}
+	labels := prometheus.Labels{"namespace": o.App.Namespace, "name": o.App.Name}
+	if o.Neighbours == nil {
+		m.orphans.DeletePartialMatch(labels)
+		return
+	}
+	labels["project"] = gitopsv1.ProjectName(o.App.Spec)
+	m.orphans.With(labels).Set(float64(len(gitsync.Orphans(o))))
+}
+
 // forget drops the series of an Application that is gone.
 func (m *measures) forget(key client.ObjectKey) {
 	if m == nil {
@@ -65,6 +84,7 @@ func (m *measures) forget(key client.ObjectKey) {
 	labels := prometheus.Labels{"namespace": key.Namespace, "name": key.Name}
 	m.syncs.DeletePartialMatch(labels)
 	m.seconds.DeletePartialMatch(labels)
+	m.orphans.DeletePartialMatch(labels)
 }
 
 var (

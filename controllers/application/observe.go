@@ -63,6 +63,7 @@ func (c *Controller) observe(ctx context.Context, app *gitopsv1.Application) (*s
 		{"finding Rollouts", c.observeRollouts},
 		{"finding who holds what lives", c.observeHolders},
 		{"asking for dry runs", c.observePredictions},
+		{"finding orphans", c.observeNeighbours},
 	} {
 		if err := part.read(ctx, s); err != nil {
 			s.unread(fmt.Errorf("%s: %w", part.doing, err))
