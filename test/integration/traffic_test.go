@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -20,14 +21,14 @@ import (
 	"github.com/sluice-delivery/sluice/test/world/app"
 )
 
-// readTraffic says where the first rule of a route sends requests.
+// readTraffic says where a route sends requests that carry no header of a managed rule.
 func readTraffic(ctx context.Context, from client.Reader, namespace, route string) (watched, error) {
 	w := watched{weights: map[string]int32{}}
 	r := &gatewayv1.HTTPRoute{}
 	if err := from.Get(ctx, types.NamespacedName{Namespace: namespace, Name: route}, r); err != nil {
 		return w, err
 	}
-	for _, ref := range r.Spec.Rules[0].BackendRefs {
+	for _, ref := range plainRule(r).BackendRefs {
 		weight := ptr.Deref(ref.Weight, 1)
 		if weight == 0 {
 			continue
@@ -45,6 +46,16 @@ func readTraffic(ctx context.Context, from client.Reader, namespace, route strin
 	}
 	w.sets = sets.Items
 	return w, nil
+}
+
+// plainRule is the first rule that asks for no header: managed rules stand before it.
+func plainRule(r *gatewayv1.HTTPRoute) gatewayv1.HTTPRouteRule {
+	for _, rule := range r.Spec.Rules {
+		if !slices.ContainsFunc(rule.Matches, func(m gatewayv1.HTTPRouteMatch) bool { return len(m.Headers) > 0 }) {
+			return rule
+		}
+	}
+	return gatewayv1.HTTPRouteRule{}
 }
 
 // versions are the image tags of the revisions that requests may go to.

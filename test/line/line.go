@@ -1,8 +1,11 @@
 package line
 
 import (
+	"bytes"
+	"context"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -25,6 +28,7 @@ type Line struct {
 
 	mu     sync.Mutex
 	answer Answer
+	held   chan struct{} // closed when what was held back may go on; nil where nothing is
 }
 
 // Answer is what is said in the server's place; false passes a request on.
@@ -58,11 +62,21 @@ func New(to *rest.Config) (*Line, error) {
 
 func (l *Line) serve(w http.ResponseWriter, r *http.Request) {
 	l.mu.Lock()
-	answer := l.answer
+	answer, held := l.answer, l.held
 	l.mu.Unlock()
 	if answer != nil && answer(w, r) {
 		l.answers.Add(1)
 		return
+	}
+	if held != nil && r.Method != http.MethodGet {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return // it never was a whole request
+		}
+		l.answers.Add(1)
+		<-held
+		r = r.Clone(context.WithoutCancel(r.Context()))
+		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
 	l.pass.ServeHTTP(w, r)
 }
@@ -73,6 +87,15 @@ func (l *Line) Cut() { l.ether.set(cut) }
 // Stall holds every byte in both directions back; connections stay open, and new ones can be made.
 func (l *Line) Stall() { l.ether.set(stalled) }
 
+// Hold lets everything pass but writes, which arrive when the line is healed: also those of clients that have gone by then.
+func (l *Line) Hold() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held == nil {
+		l.held = make(chan struct{})
+	}
+}
+
 // Say has requests answered in the server's place. Connections are broken, so that requests under way, such as watches, come again.
 func (l *Line) Say(answer Answer) {
 	l.mu.Lock()
@@ -81,10 +104,14 @@ func (l *Line) Say(answer Answer) {
 	l.ether.hangUp()
 }
 
-// Heal ends what Cut, Stall or Say began. What was held back arrives.
+// Heal ends what Cut, Stall, Hold or Say began. What was held back arrives.
 func (l *Line) Heal() {
 	l.mu.Lock()
 	l.answer = nil
+	if l.held != nil {
+		close(l.held)
+		l.held = nil
+	}
 	l.mu.Unlock()
 	l.ether.set(whole)
 }
@@ -94,6 +121,7 @@ func (l *Line) Troubles() int64 { return l.answers.Load() + l.ether.troubles.Loa
 
 // Close takes the line away.
 func (l *Line) Close() {
+	l.Heal()
 	l.Cut()
 	l.server.Close()
 }

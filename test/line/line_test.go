@@ -1,12 +1,14 @@
 package line
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +22,11 @@ func lay(t *testing.T) (*Line, *http.Client) {
 		fmt.Fprint(w, r.Header.Get("Impersonate-User"), r.URL.Path)
 	}))
 	t.Cleanup(server.Close)
+	return layTo(t, server)
+}
+
+func layTo(t *testing.T, server *httptest.Server) (*Line, *http.Client) {
+	t.Helper()
 	l, err := New(&rest.Config{Host: server.URL})
 	if err != nil {
 		t.Fatal(err)
@@ -117,6 +124,44 @@ func TestAStalledLineCanBeCut(t *testing.T) {
 	l.Cut()
 	if err := <-result; err == nil {
 		t.Error("the request got through")
+	}
+}
+
+func TestAWriteThatIsHeldBackArrivesThoughItsSenderHasGone(t *testing.T) {
+	arrived := make(chan string, 2)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		arrived <- fmt.Sprint(r.Method, string(body), err)
+	}))
+	t.Cleanup(server.Close)
+	l, c := layTo(t, server)
+	l.Hold()
+	if _, err := ask(l, c); err != nil || <-arrived != "GET<nil>" {
+		t.Errorf("a read does not pass: %v", err)
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	request, err := http.NewRequestWithContext(ctx, http.MethodPatch, l.URL, strings.NewReader("late"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := make(chan error, 1)
+	go func() {
+		response, err := c.Do(request)
+		if err == nil {
+			err = response.Body.Close()
+		}
+		gone <- err
+	}()
+	for l.Troubles() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	leave()
+	if err := <-gone; err == nil || len(arrived) > 0 {
+		t.Errorf("the write was answered: %v", err)
+	}
+	l.Heal()
+	if got := <-arrived; got != "PATCHlate<nil>" {
+		t.Errorf("what arrived is %s", got)
 	}
 }
 
