@@ -128,11 +128,7 @@ func (d *decision) cascadeIfAsked(Phase) bool {
 
 // runFarewells brings the hooks of a phase one step further and reports whether all have succeeded.
 func (d *decision) runFarewells(phase Phase) bool {
-	why := d.o.Target.Problem
-	if why == "" && d.o.Project == nil {
-		why = "the project is gone"
-	}
-	if why != "" {
+	if why := d.unhad(); why != "" {
 		d.condition(gitopsv1.ConditionDeletionError, fmt.Sprintf("the %s hooks cannot be had: %s", phase, why))
 		d.again(windowLook)
 		return false
@@ -156,6 +152,14 @@ func (d *decision) runFarewells(phase Phase) bool {
 		}
 	}
 	return true
+}
+
+// unhad says why there are no manifests of hooks; empty if there are.
+func (d *decision) unhad() string {
+	if d.o.Target.Problem == "" && d.o.Project == nil {
+		return "the project is gone"
+	}
+	return d.o.Target.Problem
 }
 
 // runFarewell makes the object of a hook, or looks how far it is; it asks for another look while it is not done.

@@ -28,6 +28,34 @@ func (c *Cluster) Neighbours(ctx context.Context, namespace string, wanted func(
 	if err := c.reachable(); err != nil {
 		return nil, err
 	}
+	kinds, err := c.listable()
+	if err != nil {
+		return nil, err
+	}
+	all := &gitsync.Neighbours{}
+	var unread []string
+	for _, kind := range kinds {
+		if !wanted(gitsync.GroupKind{Group: kind.Group, Kind: kind.Kind}) {
+			continue
+		}
+		objects, err := c.metadata(ctx, kind, namespace)
+		switch {
+		case apierrors.IsForbidden(err), apierrors.IsNotFound(err), apierrors.IsMethodNotSupported(err):
+			unread = append(unread, kind.Kind)
+		case err != nil:
+			return nil, fmt.Errorf("listing %s in namespace %s: %w", kind.Kind, namespace, err)
+		}
+		all.Objects = append(all.Objects, objects...)
+	}
+	if len(unread) > 0 {
+		slices.Sort(unread)
+		all.Unread = "there is no right to list " + strings.Join(unread, ", ") + " in namespace " + namespace
+	}
+	return all, nil
+}
+
+// listable gives the kinds whose objects are in namespaces and can be listed. Groups whose server does not answer are left out.
+func (c *Cluster) listable() (kinds []schema.GroupVersionKind, err error) {
 	d, err := discovery.NewDiscoveryClientForConfigAndClient(c.config, c.http)
 	if err != nil {
 		return nil, fmt.Errorf("asking cluster %s for its kinds: %w", c.Identity.Server, err)
@@ -37,33 +65,18 @@ func (c *Cluster) Neighbours(ctx context.Context, namespace string, wanted func(
 	if err != nil && !errors.As(err, &partly) {
 		return nil, c.shun(fmt.Errorf("asking cluster %s for its kinds: %w", c.Identity.Server, err))
 	}
-	all := &gitsync.Neighbours{}
-	var unread []string
 	for _, list := range lists {
 		version, err := schema.ParseGroupVersion(list.GroupVersion)
 		if err != nil {
 			continue // the server speaks of a version that cannot be asked for
 		}
 		for _, r := range list.APIResources {
-			kind := version.WithKind(r.Kind)
-			if !slices.Contains(r.Verbs, "list") || strings.Contains(r.Name, "/") || !wanted(gitsync.GroupKind{Group: kind.Group, Kind: kind.Kind}) {
-				continue
+			if slices.Contains(r.Verbs, "list") && !strings.Contains(r.Name, "/") {
+				kinds = append(kinds, version.WithKind(r.Kind))
 			}
-			objects, err := c.metadata(ctx, kind, namespace)
-			switch {
-			case apierrors.IsForbidden(err), apierrors.IsNotFound(err), apierrors.IsMethodNotSupported(err):
-				unread = append(unread, r.Kind)
-			case err != nil:
-				return nil, fmt.Errorf("listing %s in namespace %s: %w", r.Kind, namespace, err)
-			}
-			all.Objects = append(all.Objects, objects...)
 		}
 	}
-	if len(unread) > 0 {
-		slices.Sort(unread)
-		all.Unread = "there is no right to list " + strings.Join(unread, ", ") + " in namespace " + namespace
-	}
-	return all, nil
+	return kinds, nil
 }
 
 // metadata lists objects of a kind without what is in them.
