@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"testing"
 	"time"
 )
 
@@ -44,9 +45,10 @@ func (r request) process() string {
 
 // isWrite tells whether a request changes anything; events do not count, nor does the lease.
 func (r request) isWrite() bool {
-	reads := r.Verb == "get" || r.Verb == "list" || r.Verb == "watch"
-	return !reads && r.ObjectRef.Resource != "events" && r.ObjectRef.Resource != "leases"
+	return !r.isRead() && r.ObjectRef.Resource != "events" && r.ObjectRef.Resource != "leases"
 }
+
+func (r request) isRead() bool { return r.Verb == "get" || r.Verb == "list" || r.Verb == "watch" }
 
 // requests lists what all controllers have sent so far.
 func requests() ([]request, error) {
@@ -68,6 +70,23 @@ func requests() ([]request, error) {
 		}
 	}
 	return all, nil
+}
+
+// awaitRequests reads the audit log until done says so.
+func awaitRequests(t *testing.T, what string, done func([]request) bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		all, err := requests()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if done(all) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain until %s; the last requests are %v", what, all[max(0, len(all)-20):])
+		}
+	}
 }
 
 // forbidden lists the requests that the controllers had no right to. That nobody may create anything in a namespace on its way out is no such right.
