@@ -63,15 +63,15 @@ func (c *Checks) add(kinds string, check check) {
 		c.exact[key(group, kind)] = check
 		return
 	}
-	p := pattern{text: kinds, check: check}
-	var err error
-	if p.group, err = glob.Compile(group); err == nil {
-		p.kind, err = glob.Compile(kind)
-	}
+	groups, err := glob.Compile(group)
 	if err != nil {
-		return // the caller refuses patterns that are none
+		return // whoever reads the settings refuses patterns that are none
 	}
-	c.globs = append(c.globs, p)
+	names, err := glob.Compile(kind)
+	if err != nil {
+		return
+	}
+	c.globs = append(c.globs, pattern{text: kinds, group: groups, kind: names, check: check})
 	// The pattern that leaves least open comes first.
 	slices.SortFunc(c.globs, func(a, b pattern) int {
 		return cmp.Or(len(strings.ReplaceAll(b.text, "*", ""))-len(strings.ReplaceAll(a.text, "*", "")), strings.Compare(a.text, b.text))
@@ -117,13 +117,24 @@ func (c *Checks) Assess(o *unstructured.Unstructured, now time.Time) gitsync.Hea
 	}
 	h, err := check(o, now)
 	if err != nil {
-		problem := fmt.Sprintf("the health of %s %s cannot be told: %v", kind.Kind, o.GetName(), err)
+		problem := bounded(fmt.Sprintf("the health of %s %s cannot be told: %v", kind.Kind, o.GetName(), err))
 		return gitsync.Health{Status: gitsync.Unknown, Message: problem, Problem: problem}
 	}
+	h.Message = bounded(h.Message)
 	if h.Status == gitsync.Healthy && lags(o) {
 		return gitsync.Health{Status: gitsync.Progressing, Message: fmt.Sprintf("waiting for generation %d to be observed", o.GetGeneration())}
 	}
 	return h
+}
+
+// longestMessage is how many bytes of a message are kept, because an Application holds those of all its objects.
+const longestMessage = 2048
+
+func bounded(message string) string {
+	if len(message) <= longestMessage {
+		return message
+	}
+	return strings.ToValidUTF8(message[:longestMessage], "") + "..."
 }
 
 // lags reports whether an object says that it was last looked at in an older generation. Some controllers write something else than a number.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -233,6 +234,18 @@ func TestHostileRulesAreRefusedOrEndSoon(t *testing.T) {
 				t.Errorf("%+v", h)
 			}
 		})
+	}
+}
+
+func TestAMessageOfAnyLengthFitsIntoAStatus(t *testing.T) {
+	long := strings.Repeat("é", 1<<20)
+	o := read(t, "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: a}\nstatus: {phase: Degraded, message: "+long+"}")
+	scripted := New(Custom{Lua: map[string]string{"argoproj.io/Rollout": `return {status = "Degraded", message = obj.status.message}`}})
+	for _, checks := range []*Checks{New(Custom{}), scripted} {
+		h := checks.Assess(o, now)
+		if h.Status != gitsync.Degraded || len(h.Message) > longestMessage+3 || !utf8.ValidString(h.Message) || !strings.HasPrefix(h.Message, "éé") {
+			t.Errorf("%s with %d bytes", h.Status, len(h.Message))
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gobwas/glob"
 	"sigs.k8s.io/yaml"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
@@ -86,15 +87,15 @@ func kindsOf(name string) string {
 
 // customize takes one setting about some kinds.
 func (r *reader) customize(key, about, kinds, value string) {
+	if err := globs([]string{kinds}); err != nil {
+		r.problem(key, "%s", err)
+		return
+	}
 	switch about {
 	case "health", "health.lua":
 		r.Health.Lua[kinds] = value
 	case "actions":
-		if err := action.Check(value); err != nil {
-			r.problem(key, "%s", firstLine(err))
-			return
-		}
-		r.Actions[kinds] = value
+		r.act(key, kinds, value)
 	case "ignoreDifferences":
 		r.ignore(key, kinds, value)
 	case "useOpenLibs", "health.lua.useOpenLibs":
@@ -104,6 +105,18 @@ func (r *reader) customize(key, about, kinds, value string) {
 	default:
 		r.problem(key, "%q can be set for no kind; there are health, actions, ignoreDifferences, ignoreResourceUpdates, knownTypeFields and useOpenLibs", about)
 	}
+}
+
+func (r *reader) act(key, kinds, value string) {
+	if strings.Contains(kinds, "*") {
+		r.problem(key, "actions are for one kind, and %s is a pattern", kinds)
+		return
+	}
+	if err := action.Check(value); err != nil {
+		r.problem(key, "%s", firstLine(err))
+		return
+	}
+	r.Actions[kinds] = value
 }
 
 func (r *reader) ignore(key, kinds, value string) {
@@ -130,7 +143,22 @@ func (r *reader) filters(key, value string) []gitsync.ResourceFilter {
 		r.problem(key, "it must be a list of {apiGroups, kinds, clusters}: %s", firstLine(err))
 		return nil
 	}
+	for _, f := range filters {
+		if err := globs(slices.Concat(f.APIGroups, f.Kinds, f.Clusters)); err != nil {
+			r.problem(key, "%s", err)
+		}
+	}
 	return filters
+}
+
+// globs says which pattern is none.
+func globs(patterns []string) error {
+	for _, p := range patterns {
+		if _, err := glob.Compile(p); err != nil {
+			return fmt.Errorf("%q is no pattern: %s", p, firstLine(err))
+		}
+	}
+	return nil
 }
 
 // readAll reads the older form, in which one key holds the settings about all kinds, and the only one in which kinds may have a *.

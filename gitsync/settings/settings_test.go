@@ -79,6 +79,7 @@ func TestASettingThatCannotBeFollowedIsToldAndHarmsNoOther(t *testing.T) {
 		"tracking by label":          {"application.resourceTrackingMethod", "label", `"label" is not built`},
 		"a status that counts":       {"resource.compareoptions", "ignoreResourceStatusField: none", `"none" is not built`},
 		"compare options of no form": {"resource.compareoptions", "{", "it must be YAML"},
+		"a pattern that is none":     {"resource.exclusions", "- {kinds: ['[']}", `"[" is no pattern`},
 		"an installation":            {"installationID", "one", "is not built"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -93,6 +94,20 @@ func TestASettingThatCannotBeFollowedIsToldAndHarmsNoOther(t *testing.T) {
 				t.Error("another setting was lost")
 			}
 		})
+	}
+}
+
+func TestPatternsThatCannotBeFollowedAreTold(t *testing.T) {
+	got := Read(map[string]string{"resource.customizations": `
+"[.example.com/*": {health.lua: 'return {}'}
+"*.example.com/*": {actions: "definitions: []"}
+`})
+	want := []string{
+		`resource.customizations[*.example.com/*].actions: actions are for one kind, and *.example.com/* is a pattern`,
+		`resource.customizations[[.example.com/*].health.lua: "[.example.com/*" is no pattern: unexpected end of input`,
+	}
+	if diff := cmp.Diff(want, got.Problems); diff != "" {
+		t.Error(diff)
 	}
 }
 
