@@ -56,7 +56,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	f.Float64Var(&o.qps, "qps", -1, "`requests` per second to the API server; -1 for no limit")
 	f.IntVar(&o.burst, "burst", -1, "`requests` above --qps for a moment; -1 for twice --qps")
 	f.IntVar(&o.concurrency, "concurrency", 20, "`number` of objects of one kind that are worked on at the same time")
-	f.StringVar(&o.gitopsNamespace, "gitops-namespace", gitopsv1.DefaultControlNamespace, "`namespace` of Applications, projects and their Secrets; empty for no Git-sync")
+	f.StringVar(&o.gitopsNamespace, "gitops-namespace", gitopsv1.DefaultControlNamespace, "`namespace` of Applications, projects and their Secrets; empty for no Git-sync, as it is with --instance-id unless it is named")
 	f.DurationVar(&o.gitopsPoll, "gitops-poll", 2*time.Minute, "`time` between two questions to a Git repository, which is asked up to half as much later")
 	f.StringVar(&o.webhookAddress, "webhook-bind-address", noAddress, "`address` of /api/webhook, to which Git hosts tell of pushes; 0 for none")
 	f.Func("git-scheme", "`scheme` of repository URLs that is allowed besides https and ssh, such as http; may be repeated", func(s string) error {
@@ -73,6 +73,11 @@ func parse(args []string, out io.Writer) (options, error) {
 	}
 	if f.NArg() > 0 {
 		return options{}, fmt.Errorf("unexpected argument %q: every option begins with --", f.Arg(0))
+	}
+	named := false
+	f.Visit(func(given *flag.Flag) { named = named || given.Name == "gitops-namespace" })
+	if o.instanceID != "" && !named {
+		o.gitopsNamespace = "" // Applications have no label of an instance, and two controllers must not serve the same ones
 	}
 	return o, o.check()
 }
