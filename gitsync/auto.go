@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
@@ -57,11 +58,22 @@ func (d *decision) mayBegin() bool {
 		return false
 	}
 	if may := MayStart(d.o.Project.Spec.SyncWindows, d.app, d.o.Now, false); !may.Allowed {
-		d.keepCondition(gitopsv1.ConditionSyncError)
+		d.tellWindow(may)
 		d.again(windowLook)
 		return false
 	}
 	return true
+}
+
+// tellWindow tells why a sync that nobody asked for does not begin: a window that is closed by an event, one that is broken by a condition, because that
+// does not pass by itself.
+func (d *decision) tellWindow(may Permission) {
+	if may.Broken {
+		d.condition(gitopsv1.ConditionSyncError, may.Reason)
+		return
+	}
+	d.keepCondition(gitopsv1.ConditionSyncError)
+	d.note(corev1.EventTypeNormal, "SyncBlocked", fmt.Sprintf("sync to %s is %s", short(d.o.Target.revision()), may.Reason))
 }
 
 // windowLook is how often a closed window is looked at.

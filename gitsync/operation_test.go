@@ -258,9 +258,29 @@ func TestAClosedWindowHoldsASyncBack(t *testing.T) {
 	w.push("aaaa", config)
 	w.settle(t)
 	wantStory(t, w)
+	if told := `SyncBlocked: sync to aaaa is blocked by sync window: deny window "0 8 * * *" for 2h`; !slices.Contains(w.story, told) {
+		t.Errorf("nobody is told why:\n%s", strings.Join(w.story, "\n"))
+	}
 	w.now = w.now.Add(2 * time.Hour)
 	w.settle(t)
 	wantStory(t, w, "apply ConfigMap prod/settings")
+}
+
+func TestABrokenWindowIsAConditionUntilItIsMended(t *testing.T) {
+	w := newWorld(automated)
+	w.project.Spec.SyncWindows = []gitopsv1.SyncWindow{{Kind: "deny", Schedule: "at eight", Duration: "2h", Applications: []string{"*"}}}
+	w.push("aaaa", config)
+	w.settle(t)
+	wantStory(t, w)
+	if !strings.Contains(w.told(), "SyncError: invalid sync windows: cannot parse schedule 'at eight'") {
+		t.Errorf("it says %s", w.told())
+	}
+	w.project.Spec.SyncWindows = nil
+	w.settle(t)
+	wantStory(t, w, "apply ConfigMap prod/settings")
+	if w.told() != "" {
+		t.Errorf("it still says %s", w.told())
+	}
 }
 
 func TestDeletingAnApplicationTakesItsObjectsWaveByWave(t *testing.T) {

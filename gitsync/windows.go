@@ -16,10 +16,10 @@ import (
 // schedules reads five-field cron expressions; descriptors such as @daily are refused.
 var schedules = cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 
-// Permission says whether a sync may run now; Reason names the windows that forbid it.
+// Permission says whether a sync may run now; Reason names the windows that forbid it. Broken is true if one of them cannot be read.
 type Permission struct {
-	Allowed bool
-	Reason  string
+	Allowed, Broken bool
+	Reason          string
 }
 
 // MayStart says whether the sync windows of a project let an operation on an Application begin.
@@ -27,7 +27,7 @@ func MayStart(windows []gitopsv1.SyncWindow, app *gitopsv1.Application, now time
 	matched := matchingWindows(windows, app)
 	problem := brokenWindows(windows, matched)
 	if problem != nil && !manual {
-		return Permission{Reason: "invalid sync windows: " + problem.Error()}
+		return Permission{Broken: true, Reason: "invalid sync windows: " + problem.Error()}
 	}
 	return judgeWindows(windows, matched, now, manual, func(gitopsv1.SyncWindow) bool { return false })
 }
@@ -39,7 +39,7 @@ func MayContinue(windows []gitopsv1.SyncWindow, app *gitopsv1.Application, now, 
 	}
 	matched := matchingWindows(windows, app)
 	if problem := brokenWindows(windows, matched); problem != nil && !manual {
-		return Permission{Reason: "invalid sync windows: " + problem.Error()}
+		return Permission{Broken: true, Reason: "invalid sync windows: " + problem.Error()}
 	}
 	return judgeWindows(windows, matched, now, manual, func(w gitopsv1.SyncWindow) bool { return w.SyncOverrun })
 }
