@@ -1,7 +1,6 @@
 package script
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -130,5 +129,3 @@ func firstLine(text string) string {
 	}
 	return line
 }
-
-var _ context.Context = (*meter)(nil)
