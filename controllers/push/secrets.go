@@ -1,6 +1,7 @@
 package push
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,7 +40,10 @@ func (s *Server) secrets(ctx context.Context) (webhook.Secrets, error) {
 	defer cancel()
 	var secret corev1.Secret
 	err := s.Secrets.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: gitopsv1.SecretWebhooks}, &secret)
-	k.at, k.data, k.err = time.Now(), secret.Data, nil
+	k.at, k.data, k.err = time.Now(), webhook.Secrets{}, nil
+	for key, value := range secret.Data {
+		k.data[key] = bytes.TrimRight(value, "\r\n") // which a file ends with and nobody means
+	}
 	if client.IgnoreNotFound(err) != nil {
 		k.data, k.err = nil, fmt.Errorf("%w: %w", errSecret, err)
 	}

@@ -134,6 +134,13 @@ func (w *world) annotation(o client.Object, name, key string) string {
 	return o.GetAnnotations()[key]
 }
 
+func TestALineBreakAtTheEndOfASecretIsNoPartOfIt(t *testing.T) {
+	w := newWorld(t, secret(map[string]string{webhook.KeyGitHub: canary + "\n"}))
+	if code, said := w.send(request(http.MethodPost, body, canary)); code != http.StatusOK {
+		t.Errorf("%d %s", code, said)
+	}
+}
+
 func TestAPushRefreshesWhatAsksForIt(t *testing.T) {
 	here := gitopsv1.Source{RepoURL: "git@git.example.com:org/repo.git", TargetRevision: "main", Path: "shop"}
 	other := here
