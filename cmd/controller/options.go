@@ -108,6 +108,13 @@ func (o *options) check() error {
 	if o.burst < 1 && o.burst != -1 {
 		problems = append(problems, fmt.Errorf("--burst %d: must be at least 1, or -1 for twice --qps", o.burst))
 	}
+	if found := validation.IsValidLabelValue(o.instanceID); len(found) > 0 {
+		problems = append(problems, fmt.Errorf("--instance-id %q: %s", o.instanceID, found[0]))
+	}
+	return errors.Join(append(problems, o.checkGitops()...)...)
+}
+
+func (o *options) checkGitops() (problems []error) {
 	if found := validation.IsDNS1123Label(o.gitopsNamespace); o.gitopsNamespace != "" && len(found) > 0 {
 		problems = append(problems, fmt.Errorf("--gitops-namespace %q: %s", o.gitopsNamespace, found[0]))
 	}
@@ -119,10 +126,7 @@ func (o *options) check() error {
 			problems = append(problems, fmt.Errorf("--git-scheme %q: choose http or git", scheme))
 		}
 	}
-	if found := validation.IsValidLabelValue(o.instanceID); len(found) > 0 {
-		problems = append(problems, fmt.Errorf("--instance-id %q: %s", o.instanceID, found[0]))
-	}
-	return errors.Join(problems...)
+	return problems
 }
 
 // limit is the client's own limit of requests; a negative rate switches it off.
