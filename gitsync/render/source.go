@@ -95,7 +95,7 @@ func (t *tree) detect(s gitopsv1.Source) (gitopsv1.SourceType, string, error) {
 	switch {
 	case len(blocks) == 1:
 		return blocks[0], file, nil
-	case chart:
+	case chart || s.Chart != "":
 		return gitopsv1.SourceTypeHelm, "", nil
 	case file != "":
 		return gitopsv1.SourceTypeKustomize, file, nil

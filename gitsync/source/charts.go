@@ -20,7 +20,7 @@ import (
 const (
 	maxIndex = 64 << 20
 	// indexMemory bounds the child that reads an index, in bytes.
-	indexMemory = 512 << 20
+	indexMemory = 256 << 20
 )
 
 // chartRepository is one Helm repository as one set of credentials sees it; whoever holds turn may touch it.
