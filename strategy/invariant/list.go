@@ -12,10 +12,12 @@ func OfDecisions() []Predicate[Decision] {
 		{"law 3: shares follow pods", SharesFollowPods},
 		{"law 4: services follow pods", ServicesFollowPods},
 		{"law 3: managed routes lead to pods", ManagedRoutesLeadToPods},
+		{"law 3: experiments follow pods", ExperimentsFollowPods},
 		{"law 6: abort never raises", AbortNeverRaises},
 		{"I5: the aborted never grow", AbortedNeverGrows},
 		{"I6: commands are obeyed", CommandsAreObeyed},
 		{"I7: starts once", StartsOnce},
+		{"I7: experiments start once", ExperimentsStartOnce},
 		{"I9: the successor serves first", SuccessorServesFirst},
 		{"I9: stable keeps its pods", StableKeepsItsPods},
 		{"I9: only the unused is deleted", OnlyTheUnusedIsDeleted},
@@ -34,6 +36,7 @@ func OfDecisions() []Predicate[Decision] {
 func OfWrites() []Predicate[Write] {
 	return append(OfStaleWrites(),
 		Predicate[Write]{"I1: backends answer", BackendsAnswer},
+		Predicate[Write]{"I1, I2: experiments stay while reached", ExperimentsStayWhileReached},
 		Predicate[Write]{"I2: capacity follows demand", CapacityFollowsDemand},
 		Predicate[Write]{"I3: stable carries its share", StableCarriesItsShare},
 	)
@@ -41,7 +44,10 @@ func OfWrites() []Predicate[Write] {
 
 // OfStaleWrites hold also for a controller that missed what its predecessors wrote.
 func OfStaleWrites() []Predicate[Write] {
-	return append(OfBlindWrites(), Predicate[Write]{"I7: takes effect once", TakesEffectOnce})
+	return append(OfBlindWrites(),
+		Predicate[Write]{"I7: takes effect once", TakesEffectOnce},
+		Predicate[Write]{"I7: experiments take effect once", ExperimentsTakeEffectOnce},
+	)
 }
 
 // OfBlindWrites hold for every write, also of a controller that missed what others did to the world.

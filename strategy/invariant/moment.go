@@ -14,6 +14,8 @@ type Moment struct {
 	// Headers and Mirrors are the managed routes that requests really take.
 	Headers []v1alpha1.SetHeaderRoute
 	Mirrors []v1alpha1.SetMirrorRoute
+	// Reached are the shares of experiments by which requests may really be sent.
+	Reached []trafficrouting.Share
 	// Lent is the number of available pods of the workload that workloadRef names; only a Service that selects pods of every revision meets them.
 	Lent int32
 }

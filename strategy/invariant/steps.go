@@ -57,6 +57,9 @@ func PromotesOnGoodNews(d *Decision) string {
 		if d.Seen.steps()[i].Analysis != nil && !d.succeeded(i) {
 			return fmt.Sprintf("step %d is passed and no analysis of it succeeded", i)
 		}
+		if d.Seen.steps()[i].Experiment != nil && !d.tried(i) {
+			return fmt.Sprintf("step %d is passed and its experiment has not succeeded", i)
+		}
 	}
 	if !d.promotes() || d.skipping() {
 		return ""

@@ -63,17 +63,47 @@ func (w *World) changeExperiment(name string, change func(*v1alpha1.Experiment))
 	}
 }
 
-// experimentsBegin lets the pods of new Experiments become available.
-func (w *World) experimentsBegin() (lines []string) {
+// Templates are the pod templates that a decision about a Rollout needs, as they can be read now.
+func (w *World) Templates(r *v1alpha1.Rollout) (templates []strategy.Template) {
+	for _, hash := range strategy.TemplatesNeeded(r) {
+		if w.Set(hash) != nil {
+			templates = append(templates, strategy.Template{Hash: hash, Template: templateOf(hash)})
+		}
+	}
+	return templates
+}
+
+// Begin lets the pods of Experiments go that are over and in no route, and those of new ones become available, as soon as no other has a Service of
+// the same name.
+func (w *World) Begin() (lines []string) {
+	for i := range w.Experiments {
+		if e := &w.Experiments[i]; e.Status.Phase.Completed() && e.Annotations[v1alpha1.AnnotationExperimentWeights] == "" {
+			w.changeExperiment(e.Name, func(e *v1alpha1.Experiment) { e.Status.TemplateStatuses = nil })
+		}
+	}
 	for i := range w.Experiments {
 		e := &w.Experiments[i]
-		if e.Status.Phase != "" || e.Spec.Terminate {
+		if e.Status.Phase != "" || e.Spec.Terminate || w.taken(e) {
 			continue
 		}
 		lines = append(lines, fmt.Sprintf("experiment %s runs", e.Name))
 		w.changeExperiment(e.Name, func(e *v1alpha1.Experiment) { e.Status = running(e) })
 	}
 	return lines
+}
+
+// taken reports whether another Experiment still has a Service that one asks for.
+func (w *World) taken(e *v1alpha1.Experiment) bool {
+	for i := range w.Experiments {
+		for _, s := range w.Experiments[i].Status.TemplateStatuses {
+			for t := range e.Spec.Templates {
+				if s.ServiceName != "" && s.ServiceName == v1alpha1.ExperimentServiceName(e, &e.Spec.Templates[t]) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // running is the status of an Experiment all of whose pods are available.

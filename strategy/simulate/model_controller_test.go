@@ -41,7 +41,7 @@ func (m *model) fresh() view {
 func (m *model) lagging() view {
 	m.counts.lagging++
 	by := map[string]*shot{}
-	for _, kind := range []string{"rollout", "set", "service", "route", "run", "workload"} {
+	for _, kind := range []string{"rollout", "set", "service", "route", "run", "workload", "experiment"} {
 		floor := max(m.floors[kind], m.first)
 		at := rapid.IntRange(floor, m.first+len(m.shots)-1).Draw(m.t, "cache of "+kind)
 		m.floors[kind] = at
@@ -58,8 +58,9 @@ func (m *model) lagging() view {
 	v.Workload, v.Lent = by["workload"].Workload, by["workload"].Lent
 	route := by["route"]
 	v.Headers, v.Mirrors = route.Headers, route.Mirrors
+	m.withExperiments(&v, by["experiment"].Experiments)
 	if v.Routed {
-		v.Traffic, v.Weight = route.routes.Observe(v.Rollout), route.routes.Sent(v.Rollout)
+		v.Traffic, v.Weight = route.routes.Observe(v.Rollout, v.Experiments...), route.routes.Sent(v.Rollout)
 	}
 	return v
 }
@@ -117,6 +118,10 @@ func deepCopy(o strategy.Observation) strategy.Observation {
 	o.Runs = slices.Clone(o.Runs)
 	for i := range o.Runs {
 		o.Runs[i] = *o.Runs[i].DeepCopy()
+	}
+	o.Experiments = slices.Clone(o.Experiments)
+	for i := range o.Experiments {
+		o.Experiments[i] = *o.Experiments[i].DeepCopy()
 	}
 	return o
 }
@@ -217,7 +222,7 @@ func (m *model) land(v view, d *invariant.Decision, write simulate.Write) bool {
 	if name, broken := invariant.Check(predicates(), w); broken != "" {
 		m.fail(name, broken)
 	}
-	if broken := m.journal.Twice(w); broken != "" {
+	if broken := m.journal.Twice(w); broken != "" && v.outside == m.outside {
 		m.fail("I7: nothing begins twice", broken)
 	}
 	return true
@@ -242,6 +247,8 @@ func (m *model) forgetGone() {
 			gone = !slices.ContainsFunc(m.w.Sets, func(s *strategy.Revision) bool { return s.Name == name })
 		case "run":
 			gone = !slices.ContainsFunc(m.w.Runs, func(r v1alpha1.AnalysisRun) bool { return r.Name == name })
+		case "experiment":
+			gone = !slices.ContainsFunc(m.w.Experiments, func(e v1alpha1.Experiment) bool { return e.Name == name })
 		}
 		if gone {
 			delete(m.versions, object)

@@ -45,6 +45,7 @@ func (m *model) podsCome(but ...string) {
 		w.Available = *w.Replicas
 		m.touch("workload")
 	}
+	m.experimentsBegin()
 	m.changed("pods are available")
 }
 
@@ -110,6 +111,7 @@ func (m *model) wait(d time.Duration) {
 func (m *model) goesWell() {
 	m.rest()
 	m.judge(v1alpha1.AnalysisPhaseSuccessful)
+	m.judgeExperiments(v1alpha1.AnalysisPhaseSuccessful)
 	if len(m.w.Rollout.Status.PauseConditions) > 0 {
 		m.resume(m.t)
 	}

@@ -48,6 +48,13 @@ func (s *shot) digest() string {
 	for _, run := range s.Runs {
 		fmt.Fprintf(&b, " %s=%s", run.Name, run.Status.Phase)
 	}
+	for _, e := range s.Experiments {
+		_, marked := e.Annotations[v1alpha1.AnnotationExperimentWeights]
+		fmt.Fprintf(&b, " %s=%s marked=%t", e.Name, e.Status.Phase, marked)
+	}
+	for _, share := range s.Reached {
+		fmt.Fprintf(&b, " reached:%s=%d", share.Service, share.Weight)
+	}
 	return b.String()
 }
 

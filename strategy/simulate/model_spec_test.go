@@ -169,13 +169,18 @@ func check() v1alpha1.RolloutAnalysis {
 
 func drawSteps(t *rapid.T, r *v1alpha1.Rollout) []v1alpha1.CanaryStep {
 	routed, full := v1alpha1.HasRouter(r), v1alpha1.MaxTrafficWeight(r)
-	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) v1alpha1.CanaryStep { return drawStep(t, routed, full) }), 0, 5).Draw(t, "steps")
+	steps := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) v1alpha1.CanaryStep { return drawStep(t, routed, full) }), 0, 5).Draw(t, "steps")
+	if routed && rapid.IntRange(0, 2).Draw(t, "begins with an experiment") == 0 {
+		steps = append([]v1alpha1.CanaryStep{{Experiment: drawExperiment(t, routed)}}, steps...)
+	}
+	fitWeights(steps, full)
+	return steps
 }
 
 func drawStep(t *rapid.T, routed bool, full int32) v1alpha1.CanaryStep {
-	kinds := 7
+	kinds := 8
 	if !routed {
-		kinds = 4
+		kinds = 5
 	}
 	switch rapid.IntRange(0, kinds).Draw(t, "step") {
 	case 3:
@@ -186,10 +191,12 @@ func drawStep(t *rapid.T, routed bool, full int32) v1alpha1.CanaryStep {
 	case 4:
 		return v1alpha1.CanaryStep{Analysis: ptr.To(check())}
 	case 5:
-		return v1alpha1.CanaryStep{SetCanaryScale: drawScale(t, full)}
+		return v1alpha1.CanaryStep{Experiment: drawExperiment(t, routed)}
 	case 6:
-		return v1alpha1.CanaryStep{SetHeaderRoute: drawHeaderRoute(t)}
+		return v1alpha1.CanaryStep{SetCanaryScale: drawScale(t, full)}
 	case 7:
+		return v1alpha1.CanaryStep{SetHeaderRoute: drawHeaderRoute(t)}
+	case 8:
 		return v1alpha1.CanaryStep{SetMirrorRoute: drawMirrorRoute(t)}
 	}
 	percent := rapid.SampledFrom([]int32{0, 1, 10, 25, 33, 50, 75, 99, 100}).Draw(t, "setWeight")

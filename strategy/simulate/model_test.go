@@ -132,7 +132,8 @@ func (m *model) changed(what ...any) {
 	}
 	m.syncPods()
 	s := &shot{
-		Moment: invariant.Moment{Observation: m.w.Observe(), Weight: m.w.Sent(m.w.Rollout), Headers: m.w.Followed.Headers, Mirrors: m.w.Followed.Mirrors},
+		Moment: invariant.Moment{Observation: m.w.Observe(), Weight: m.w.Sent(m.w.Rollout), Headers: m.w.Followed.Headers, Mirrors: m.w.Followed.Mirrors,
+			Reached: m.w.Reaches()},
 		routes: m.w.Routes, versions: maps.Clone(m.versions), outside: m.outside, written: m.written,
 	}
 	if m.w.Workload != nil {

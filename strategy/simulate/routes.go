@@ -17,7 +17,8 @@ type Routes struct {
 	// is called. Without a total it is that of the Rollout.
 	Held, HeldOf, Data, DataOf int32
 	// Additional are the shares of experiments that the routes hold; the slice is never changed, only replaced.
-	Additional []trafficrouting.Share
+	// Reached are those that the data plane has taken over.
+	Additional, Reached []trafficrouting.Share
 	// Managed are the managed routes that the routes hold; Followed are those that the data plane has taken over.
 	Managed, Followed Managed
 	// Frozen keeps the data plane from following the routes.
@@ -35,8 +36,17 @@ type Managed struct {
 // Program lets the data plane take over what the routes hold.
 func (s *Routes) Program() {
 	if !s.Frozen {
-		s.Data, s.DataOf, s.Followed, s.Confirmed = s.Held, s.HeldOf, s.Managed, true
+		s.Data, s.DataOf, s.Followed, s.Reached, s.Confirmed = s.Held, s.HeldOf, s.Managed, s.Additional, true
 	}
+}
+
+// Reaches are the shares of experiments by which requests may be sent before anything is observed again: a gateway that has not confirmed the
+// routes may follow them at any instant.
+func (s *Routes) Reaches() []trafficrouting.Share {
+	if s.Reports && !s.Confirmed {
+		return slices.Concat(s.Reached, s.Additional)
+	}
+	return s.Reached
 }
 
 // Apply writes a split into the routes.

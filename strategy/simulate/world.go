@@ -73,11 +73,7 @@ func (w *World) Observe() strategy.Observation {
 		Now: w.Now, Rollout: w.Rollout, Invalid: w.Invalid, Current: w.Image, Routed: w.Routed(), Library: w.Library,
 		Runs: w.Runs[:len(w.Runs):len(w.Runs)], Experiments: w.Experiments[:len(w.Experiments):len(w.Experiments)],
 	}
-	for _, hash := range strategy.TemplatesNeeded(w.Rollout) {
-		if w.Set(hash) != nil {
-			o.Templates = append(o.Templates, strategy.Template{Hash: hash, Template: templateOf(hash)})
-		}
-	}
+	o.Templates = w.Templates(w.Rollout)
 	if w.Invalid != "" {
 		o.Current = w.Rollout.Status.CurrentPodHash
 	}
@@ -155,7 +151,7 @@ func (w *World) Available() (lines []string) {
 		}
 		s.Ready, s.Available = can, can
 	}
-	lines = append(lines, w.experimentsBegin()...)
+	lines = append(lines, w.Begin()...)
 	for i := range w.Pods {
 		w.Pods[i].Available = true
 	}
