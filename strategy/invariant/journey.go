@@ -11,11 +11,8 @@ import (
 // AbortArrives is I4 for an abort: where pods come, gateways follow and passes are made, it ends with no request at the canary.
 // It judges the moment at which the abort should have ended.
 func AbortArrives(m *Moment) string {
-	if m.Routed && (m.Weight != 0 || m.Traffic.Highest != 0) {
-		return fmt.Sprintf("the canary still has the weight %d, and the routes hold %d", m.Weight, m.Traffic.Highest)
-	}
-	if m.Routed && m.managed() {
-		return "managed routes still lead to the canary"
+	if left := routedAway(m); left != "" {
+		return left
 	}
 	if m.blueGreen() != nil && m.Stable.Hash != m.Rollout.Status.StableRS {
 		return fmt.Sprintf("the active Service selects %s, and the stable revision is %s", m.Stable.Hash, m.Rollout.Status.StableRS)
@@ -30,21 +27,35 @@ func AbortArrives(m *Moment) string {
 // alone at the end.
 func UpdateArrives(m *Moment) string {
 	s := &m.Rollout.Status
-	switch {
-	case s.CurrentPodHash != m.Current || s.StableRS != m.Current:
+	if s.CurrentPodHash != m.Current || s.StableRS != m.Current {
 		return fmt.Sprintf("the spec asks for %s, and the stable revision is %s", m.Current, s.StableRS)
-	case m.Routed && (m.Weight != 0 || m.Traffic.Highest != 0):
-		return fmt.Sprintf("the canary's weight is still %d", m.Weight)
-	case m.Routed && m.managed():
-		return "managed routes still lead to the canary"
-	case m.Stable.Exists && m.Stable.Hash != m.Current || m.Canary.Exists && m.Canary.Hash != m.Current:
-		return fmt.Sprintf("the Services select %s and %s, and the stable revision is %s", m.Stable.Hash, m.Canary.Hash, m.Current)
+	}
+	if left := routedAway(m); left != "" {
+		return left
+	}
+	for _, service := range []strategy.Service{m.Stable, m.Canary} {
+		if service.Exists && service.Hash != m.Current {
+			return fmt.Sprintf("Service %s selects %s, and the stable revision is %s", service.Name, service.Hash, m.Current)
+		}
 	}
 	if alone := servesAlone(m); alone != "" {
 		return alone
 	}
 	if s.Phase != v1alpha1.RolloutPhaseHealthy {
 		return fmt.Sprintf("the phase is %s: %s", s.Phase, s.Message)
+	}
+	return ""
+}
+
+// routedAway says which requests still take another way than to the stable Service.
+func routedAway(m *Moment) string {
+	switch {
+	case !m.Routed:
+		return ""
+	case m.Weight != 0 || m.Traffic.Highest != 0:
+		return fmt.Sprintf("the canary still has the weight %d, and the routes hold %d", m.Weight, m.Traffic.Highest)
+	case m.managed():
+		return "managed routes still lead to the canary"
 	}
 	return ""
 }

@@ -14,6 +14,7 @@ func OfDecisions() []Predicate[Decision] {
 		{"law 3: managed routes lead to pods", ManagedRoutesLeadToPods},
 		{"law 3: experiments follow pods", ExperimentsFollowPods},
 		{"law 6: abort never raises", AbortNeverRaises},
+		{"I2: delays are kept", DelaysAreKept},
 		{"I5: the aborted never grow", AbortedNeverGrows},
 		{"I6: commands are obeyed", CommandsAreObeyed},
 		{"I7: starts once", StartsOnce},

@@ -34,6 +34,7 @@ func (m *model) judgeJourneys() {
 		{"I4, an abort of what never runs", (*model).deadAbortJourney},
 		{"I4, a full promotion", (*model).fullJourney},
 		{"I4, an update", (*model).updateJourney},
+		{"I4, managed routes", (*model).routesJourney},
 		{"I5, a rest", (*model).restJourney},
 		{"I11, an autoscaler", (*model).scalerJourney},
 		{"I15, an interruption", (*model).interruptedJourney},
@@ -132,6 +133,11 @@ func (m *model) updateJourney() string {
 	}
 	m.settle()
 	return invariant.UpdateArrives(&m.now().Moment)
+}
+
+func (m *model) routesJourney() string {
+	m.rest()
+	return invariant.ManagedRoutesAreInPlace(&m.now().Moment)
 }
 
 // restJourney also asks whether a rollout that is at rest says when it wants to be looked at again.
