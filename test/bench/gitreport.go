@@ -31,7 +31,7 @@ which each repository was asked at least once, besides lease and watches: %[7]s.
 
 ## From a push to the cluster
 
-From the end of a push that changes one manifest, with a refresh of the Application right after it, until a watch shows the change; %[8]d times each.
+From the end of a push that changes one manifest, of which the Git server tells the webhook, until a watch shows the change; %[8]d times each.
 
 | Manifests | Median | Best | Worst | Target |
 |---:|---:|---:|---:|---:|
@@ -46,12 +46,12 @@ From the end of a push that changes one manifest, with a refresh of the Applicat
 %d Applications of four objects each, in folders of one repository, are created at once. The last one was synced and healthy **%.1f s** after the
 first was created (target: 60 s), at %.0f writes a second, %d in all: %s.
 Sixteen clients that do nothing but write small objects got %.0f writes a second out of the same API server.
-A commit that changes an object or two of each was synced everywhere **%.1f s** after its push, a poll of up to %.0f s included.
+A commit that changes two objects of each was synced everywhere **%.1f s** after its push, of which the webhook was told.
 
 The controller had at most **%d MiB** meanwhile (target: 200), and %d MiB after it had come to rest.
 
 A commit that changes no manifest costs, beside lease and watches: %s. At rest, in %.0f s: %s.
-`, h.apps, h.first.Seconds(), float64(h.writes.sum())/h.first.Seconds(), h.writes.sum(), h.writes, h.alone, h.second.Seconds(), (poll + poll/2).Seconds(),
+`, h.apps, h.first.Seconds(), float64(h.writes.sum())/h.first.Seconds(), h.writes.sum(), h.writes, h.alone, h.second.Seconds(),
 		h.memory, h.after, listing(h.nothing), restFor.Seconds(), listing(h.quiet))
 	return b.String()
 }

@@ -12,10 +12,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/test/forge"
@@ -96,13 +94,6 @@ func (g *gitsync) point(ctx context.Context, name string, from *forge.Copy, path
 		SyncPolicy:  &gitopsv1.SyncPolicy{Automated: &gitopsv1.AutomatedSync{Prune: new(true), SelfHeal: new(true)}},
 	}
 	return g.Client.Create(ctx, a)
-}
-
-// call has an Application looked at now.
-func (g *gitsync) call(ctx context.Context, name string) error {
-	a := &gitopsv1.Application{ObjectMeta: metav1.ObjectMeta{Namespace: gitopsv1.DefaultControlNamespace, Name: name}}
-	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, gitopsv1.AnnotationRefresh, gitopsv1.RefreshNormal)
-	return g.Client.Patch(ctx, a, client.RawPatch(types.MergePatchType, []byte(patch)))
 }
 
 // commit writes files, and commits and pushes them.

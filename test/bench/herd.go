@@ -77,9 +77,6 @@ func (g *gitsync) syncHerd(ctx context.Context, r *gitReport) error {
 	if sha, err = commit(ctx, work, "second", herdFiles("second")); err != nil {
 		return err
 	}
-	if err := g.call(ctx, "herd-0"); err != nil {
-		return err
-	}
 	if err := g.allSettled(ctx, "herd", herdSize, sha); err != nil {
 		return err
 	}

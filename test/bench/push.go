@@ -22,7 +22,8 @@ type pushed struct {
 
 const configMap = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NAME}\ndata: {a: \"VALUE\"}\n"
 
-// timePushes times from the end of a push, with a refresh right after it, until a watch shows the change of the one manifest that it changed.
+// timePushes times from the end of a push, of which the Git server tells the webhook, until a watch shows the change of the one manifest that it
+// changed.
 func (g *gitsync) timePushes(ctx context.Context, r *gitReport) error {
 	for _, manifests := range []int{10, 1000} {
 		one, err := g.timePushesOf(ctx, manifests)
@@ -70,9 +71,6 @@ func (g *gitsync) timePushesOf(ctx context.Context, manifests int) (pushed, erro
 			return pushed{}, err
 		}
 		start := time.Now()
-		if err := g.call(ctx, name+"-0"); err != nil {
-			return pushed{}, err
-		}
 		for {
 			event, open := <-changes.ResultChan()
 			if !open {

@@ -29,12 +29,9 @@ func (p *play) release(ctx context.Context, version string) (commit string, err 
 	}
 	p.tell("git push", bold, "%s Release %s", short(commit), version)
 	if version == p.scenes[0].version {
-		err = p.repository.point(ctx)
-	} else {
-		err = p.repository.call(ctx)
-	}
-	if err != nil {
-		return "", err
+		if err := p.repository.point(ctx); err != nil {
+			return "", err
+		}
 	}
 	var asked []manifest
 	err = p.await(ctx, "the Rollout asks for "+version, func(*v1alpha1.Rollout) bool {
@@ -78,7 +75,7 @@ func (p *play) patient(version, commit string) {
 // held claims that a rejected commit is told, and that nothing applies it again, not even when somebody undoes it in the cluster and self-heal is on.
 func (p *play) held(ctx context.Context, version, commit, before string) error {
 	err := p.await(ctx, "the Application says that the commit is held", func(*v1alpha1.Rollout) bool { return p.holds(commit) })
-	p.claim(version, "makes the Application Degraded, which names the commit and the reason", err == nil, "%s", p.said().message)
+	p.claim(version, "makes the Application Degraded, which names the commit and the reason", err == nil, "%s", cut(p.said().message, 80))
 	if err != nil {
 		return err
 	}

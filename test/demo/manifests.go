@@ -83,7 +83,7 @@ func (r *repository) push(ctx context.Context, version string) (commit string, a
 	return commit, time.Now(), err
 }
 
-// call has the controller look at the repository now, where it would do so by itself within minutes.
+// call has the Application looked at now, as people do who do not trust it.
 func (r *repository) call(ctx context.Context) error {
 	app := &gitopsv1.Application{}
 	app.Namespace, app.Name = gitopsv1.DefaultControlNamespace, name

@@ -269,7 +269,7 @@ func (p *play) await(ctx context.Context, what string, done func(*v1alpha1.Rollo
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return context.Cause(ctx)
 			}
-			return fmt.Errorf("waiting until %s: %w; the Rollout is %s", what, context.Cause(ctx), describe(r))
+			return fmt.Errorf("waiting until %s: %w; the Rollout is %s; the Application is %s (%s)", what, context.Cause(ctx), describe(r), p.said(), p.said().message)
 		}
 	}
 }

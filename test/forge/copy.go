@@ -42,7 +42,7 @@ func (c *Copy) Commit(ctx context.Context, message string) (string, error) {
 
 // Push brings the commits to the branch main, as people do.
 func (c *Copy) Push(ctx context.Context) error {
-	_, err := git(ctx, c.Dir, "push", "--quiet", c.URL, "main")
+	_, err := git(ctx, c.Dir, "push", "--quiet", "origin", "main")
 	return err
 }
 

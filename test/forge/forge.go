@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/sluice-delivery/sluice/test/world/httpserver"
@@ -17,9 +18,14 @@ type Forge struct {
 	// URL is where the repositories are: that of the repository shop is URL/shop.git.
 	URL string
 
-	dir    string
-	server *http.Server
-	served chan error
+	dir        string
+	server     *http.Server
+	served     chan error
+	deliveries sync.WaitGroup
+
+	mu          sync.Mutex
+	hooks       []hook
+	undelivered []error
 }
 
 // Start serves the repositories of a folder of its own until Stop.
@@ -34,7 +40,7 @@ func Start(dir string) (*Forge, error) {
 	return f, nil
 }
 
-// Stop ends the server. The repositories stay in their folder.
+// Stop ends the server. The repositories stay in their folder. The error also says which pushes could not be told.
 func (f *Forge) Stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -42,7 +48,10 @@ func (f *Forge) Stop() error {
 	if served := <-f.served; !errors.Is(served, http.ErrServerClosed) {
 		err = errors.Join(err, served)
 	}
-	return err
+	f.deliveries.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return errors.Join(append(f.undelivered, err)...)
 }
 
 // Create makes an empty repository and a working copy to push to it from, on the branch main.
@@ -54,6 +63,12 @@ func (f *Forge) Create(ctx context.Context, name string) (*Copy, error) {
 	c := &Copy{Dir: filepath.Join(f.dir, name), URL: f.URL + "/" + name + ".git"}
 	if _, err := git(ctx, f.dir, "init", "--quiet", "--initial-branch=main", "--", c.Dir); err != nil {
 		return nil, fmt.Errorf("making a working copy of %s: %w", name, err)
+	}
+	// People may go on with it in a shell.
+	for _, setting := range [][]string{{"remote", "add", "origin", c.URL}, {"config", "user.name", "Developer"}, {"config", "user.email", "developer@example.com"}} {
+		if _, err := git(ctx, c.Dir, setting...); err != nil {
+			return nil, fmt.Errorf("making a working copy of %s: %w", name, err)
+		}
 	}
 	return c, nil
 }

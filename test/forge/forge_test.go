@@ -1,6 +1,12 @@
 package forge
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,5 +69,39 @@ func TestNothingOutsideOfTheFolderIsServed(t *testing.T) {
 	}
 	if _, err := git(t.Context(), f.dir, "ls-remote", f.URL+"/missing.git"); err == nil {
 		t.Error("a repository that does not exist was listed")
+	}
+}
+
+func TestAPushIsToldAndSignedUntilItIsTaken(t *testing.T) {
+	told := make(chan string, 10)
+	attempts := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if attempts++; attempts == 1 {
+			http.Error(w, "busy", http.StatusServiceUnavailable)
+			return
+		}
+		body, err := io.ReadAll(r.Body)
+		sum := hmac.New(sha256.New, []byte("hush"))
+		sum.Write(body)
+		if err != nil || r.Header.Get("X-Gogs-Signature") != hex.EncodeToString(sum.Sum(nil)) {
+			t.Errorf("signature %q, error %v", r.Header.Get("X-Gogs-Signature"), err)
+		}
+		told <- string(body)
+	}))
+	defer server.Close()
+	f := start(t)
+	f.Tell(server.URL, "hush")
+	c, err := f.Create(t.Context(), "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Commit(t.Context(), "nothing yet"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Push(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if body := <-told; !strings.Contains(body, f.URL+"/shop") || !strings.Contains(body, "refs/heads/main") {
+		t.Errorf("told %s", body)
 	}
 }

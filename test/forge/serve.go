@@ -56,6 +56,9 @@ func (f *Forge) serve(w http.ResponseWriter, r *http.Request, service string, ad
 		fmt.Fprintf(w, "%04x%s0000", len(first)+4, first)
 	}
 	_, _ = w.Write(answer.Bytes()) // who hung up needs no answer
+	if service == "receive-pack" && !advertise {
+		f.tell(name)
+	}
 }
 
 // bodyOf is the request's body; git squeezes longer ones.

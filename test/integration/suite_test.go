@@ -61,7 +61,7 @@ func TestMain(m *testing.M) {
 }
 
 func runSuite(m *testing.M) (code int, err error) {
-	up, err := stage.Up(context.Background(), stage.Options{Namespace: "shop", Audit: true, Progress: os.Stderr})
+	up, err := stage.Up(context.Background(), stage.Options{Namespace: "shop", Audit: true, NoGitsync: true, Progress: os.Stderr})
 	if err != nil {
 		return 1, err
 	}

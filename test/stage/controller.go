@@ -16,6 +16,8 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/controllers/push"
+	"github.com/sluice-delivery/sluice/gitsync/webhook"
 	"github.com/sluice-delivery/sluice/test/cluster"
 	"github.com/sluice-delivery/sluice/test/process"
 )
@@ -25,6 +27,9 @@ const (
 	home           = "sluice-system"
 	controllerName = "sluice-controller"
 )
+
+// hookSecret is what the Git server signs its deliveries with.
+const hookSecret = "known to the stage alone"
 
 // goBuild builds a program of the repository. It leaves out the flags of a shipped program, so that what go run compiled for the caller serves
 // here as well.
@@ -52,7 +57,22 @@ func (s *Stage) install(ctx context.Context) error {
 			return fmt.Errorf("making namespace %s: %w", name, err)
 		}
 	}
-	for _, file := range []string{"rbac/service_account", "rbac/controller_role", "rbac/cluster_templates_role", "rbac/leader_election_role", "rbac/notification_role", "gitops/role"} {
+	if err := s.grant(ctx, config); err != nil {
+		return err
+	}
+	s.Kubeconfig = filepath.Join(s.Dir, "kubeconfig")
+	return s.writeKubeconfig(s.Kubeconfig, func(c *clientcmdapi.Config) {
+		c.Contexts[c.CurrentContext].Namespace = s.options.Namespace
+	})
+}
+
+// grant gives the controller its rights, and the webhooks their secret.
+func (s *Stage) grant(ctx context.Context, config string) error {
+	files := []string{"rbac/service_account", "rbac/controller_role", "rbac/cluster_templates_role", "rbac/leader_election_role", "rbac/notification_role"}
+	if !s.options.NoGitsync {
+		files = append(files, "gitops/role")
+	}
+	for _, file := range files {
 		manifest, err := os.ReadFile(filepath.Join(config, file+".yaml"))
 		if err != nil {
 			return err
@@ -61,10 +81,14 @@ func (s *Stage) install(ctx context.Context) error {
 			return fmt.Errorf("installing %s.yaml: %w", file, err)
 		}
 	}
-	s.Kubeconfig = filepath.Join(s.Dir, "kubeconfig")
-	return s.writeKubeconfig(s.Kubeconfig, func(c *clientcmdapi.Config) {
-		c.Contexts[c.CurrentContext].Namespace = s.options.Namespace
-	})
+	hooks := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: gitopsv1.DefaultControlNamespace, Name: gitopsv1.SecretWebhooks},
+		StringData: map[string]string{webhook.KeyGogs: hookSecret},
+	}
+	if err := s.Client.Create(ctx, hooks); err != nil {
+		return fmt.Errorf("making the Secret of webhooks: %w", err)
+	}
+	return nil
 }
 
 // writeKubeconfig writes the administrator's kubeconfig with a change.
@@ -93,13 +117,16 @@ func (s *Stage) startController(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ports, err := process.FreePorts(2)
+	ports, err := process.FreePorts(3)
 	if err != nil {
 		return err
 	}
-	health := fmt.Sprintf("127.0.0.1:%d", ports[0])
+	health, hooks := fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[2])
 	command := exec.Command(filepath.Join(s.Dir, "bin", controllerName), "--kubeconfig="+kubeconfig,
-		"--leader-election-namespace="+home, "--git-scheme=http", "--health-probe-bind-address="+health, fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports[1]))
+		"--leader-election-namespace="+home, "--git-scheme=http", "--webhook-bind-address="+hooks, "--health-probe-bind-address="+health, fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports[1]))
+	if s.options.NoGitsync {
+		command.Args = append(command.Args, "--gitops-namespace=")
+	}
 	if s.options.Poll > 0 {
 		command.Args = append(command.Args, "--gitops-poll="+s.options.Poll.String())
 	}
@@ -115,5 +142,8 @@ func (s *Stage) startController(ctx context.Context) error {
 		return errors.Join(err, s.Controller.End())
 	}
 	s.down = append(s.down, s.Controller.Stop)
+	if !s.options.NoGitsync {
+		s.Forge.Tell("http://"+hooks+push.Path, hookSecret)
+	}
 	return nil
 }

@@ -36,6 +36,8 @@ type Options struct {
 	// Audit has the API server keep the audit log that Requests reads.
 	Audit bool
 	World world.Options
+	// NoGitsync leaves out Git-sync and its rights, so that those of releases show what they lack.
+	NoGitsync bool
 	// Poll is the time between two questions to a Git repository; 0 for what is usual.
 	Poll time.Duration
 	// Progress receives what a person who waits should read.
