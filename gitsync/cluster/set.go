@@ -137,7 +137,7 @@ func (s *Set) targets(ctx context.Context) ([]target, error) {
 			identity: gitsync.Cluster{Server: strings.TrimSuffix(string(secret.Data["server"]), "/"), Name: string(secret.Data["name"])},
 			project:  string(secret.Data["project"]),
 			config:   string(secret.Data["config"]),
-			connect:  func() (*rest.Config, error) { return configOf(secret) },
+			connect:  func() (*rest.Config, error) { return s.fenced(configOf(secret)) },
 		}
 		if t.identity.Server == gitopsv1.InClusterServer {
 			local.identity.Name, local.project = cmp.Or(t.identity.Name, local.identity.Name), t.project
@@ -146,6 +146,14 @@ func (s *Set) targets(ctx context.Context) ([]target, error) {
 		all = append(all, t)
 	}
 	return append(all, local), nil
+}
+
+// fenced has what stands in front of the local cluster stand in front of another too: without the lease nothing is written anywhere.
+func (s *Set) fenced(config *rest.Config, err error) (*rest.Config, error) {
+	if err == nil && s.Local != nil {
+		config.Wrap(s.Local.WrapTransport)
+	}
+	return config, err
 }
 
 // access is the key config of a cluster Secret.
