@@ -52,6 +52,8 @@ func routedAway(m *Moment) string {
 	switch {
 	case !m.Routed:
 		return ""
+	case m.reaches():
+		return "requests are still sent to an experiment"
 	case m.Weight != 0 || m.Traffic.Highest != 0:
 		return fmt.Sprintf("the canary still has the weight %d, and the routes hold %d", m.Weight, m.Traffic.Highest)
 	case m.managed():
