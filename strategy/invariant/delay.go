@@ -4,48 +4,47 @@ import (
 	"fmt"
 	"math"
 
-	"k8s.io/apimachinery/pkg/api/equality"
-
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 )
 
 // DelaysAreKept is the end of I2: what was scaled away from keeps its pods until the deadline that stands on it, because those who program the
 // data plane may be late and somebody may want to return. It needs no more of them than spec.replicas.
 func DelaysAreKept(d *Decision) string {
-	c := d.Seen.Rollout.Spec.Strategy.Canary
-	if d.Seen.basic() || c != nil && c.DynamicStableScale || v1alpha1.ScaleDownDelaySeconds(d.Seen.Rollout) <= 0 ||
-		v1alpha1.ScaleDownDelayRevisionLimit(d.Seen.Rollout) != math.MaxInt32 {
+	if !d.Seen.delays() {
 		return ""
 	}
 	for _, i := range d.Plan.Scale {
 		r := d.Seen.revision(i.Hash)
-		if r == nil || i.Replicas == nil || r.Deadline == nil || !d.Seen.Now.Before(*r.Deadline) || i.Hash == d.Plan.Status.CurrentPodHash ||
-			i.Hash == d.Plan.Status.StableRS {
+		if r == nil || i.Replicas == nil || r.Deadline == nil || !d.Seen.Now.Before(*r.Deadline) {
 			continue
 		}
-		if least := min(i.From, d.Seen.replicas()); *i.Replicas < least {
+		old := i.Hash != d.Plan.Status.CurrentPodHash && i.Hash != d.Plan.Status.StableRS
+		if least := min(i.From, d.Seen.replicas()); old && *i.Replicas < least {
 			return fmt.Sprintf("ReplicaSet %s is scaled to %d and was to keep %d pods until %s", i.Name, *i.Replicas, least, r.Deadline)
 		}
 	}
 	return ""
 }
 
+// delays reports whether every old revision keeps its pods for a while.
+func (m *Moment) delays() bool {
+	c := m.Rollout.Spec.Strategy.Canary
+	return !m.basic() && (c == nil || !c.DynamicStableScale) && v1alpha1.ScaleDownDelaySeconds(m.Rollout) > 0 &&
+		v1alpha1.ScaleDownDelayRevisionLimit(m.Rollout) == math.MaxInt32
+}
+
 // ManagedRoutesAreInPlace is I4 for managed routes: where an update has come to rest and its canary answers, requests take exactly the managed
 // routes that the steps so far ask for, whoever removed or changed one.
 func ManagedRoutesAreInPlace(m *Moment) string {
 	s := &m.Rollout.Status
-	updating := m.alive(s.StableRS) != nil && s.StableRS != s.CurrentPodHash && s.CurrentPodHash == m.Current && !s.Abort && !s.PromoteFull
-	if !m.Routed || m.Invalid != "" || !updating || m.Canary.Hash != m.Current || m.available(m.Current) == 0 {
-		return ""
-	}
 	d := Decision{Seen: *m}
 	d.Plan.Status = *s
-	if d.skipping() || d.asksForNobody(indexOf(s)) {
+	leads := m.Routed && m.Invalid == "" && s.CurrentPodHash == m.Current && m.Canary.Hash == m.Current && m.available(m.Current) > 0
+	if !leads || !d.updating() || s.Abort || d.skipping() || d.asksForNobody(indexOf(s)) {
 		return ""
 	}
 	headers, mirrors := m.managedAt(indexOf(s))
-	if len(headers)+len(mirrors)+len(m.Headers)+len(m.Mirrors) == 0 ||
-		equality.Semantic.DeepEqual(headers, m.Headers) && equality.Semantic.DeepEqual(mirrors, m.Mirrors) {
+	if m.takes(headers, mirrors) {
 		return ""
 	}
 	return fmt.Sprintf("at step %d requests take the managed routes %v %v and not %v %v", indexOf(s), m.Headers, m.Mirrors, headers, mirrors)

@@ -54,14 +54,22 @@ func (d *Decision) about(run *v1alpha1.AnalysisRun, kind string) bool {
 func PromotesOnGoodNews(d *Decision) string {
 	from, to := d.passed()
 	for i := from; i < to; i++ {
-		if d.Seen.steps()[i].Analysis != nil && !d.succeeded(i) {
-			return fmt.Sprintf("step %d is passed and no analysis of it succeeded", i)
-		}
-		if d.Seen.steps()[i].Experiment != nil && !d.tried(i) {
-			return fmt.Sprintf("step %d is passed and its experiment has not succeeded", i)
+		if unproven := d.unproven(i); unproven != "" {
+			return unproven
 		}
 	}
 	if !d.promotes() || d.skipping() {
+		return ""
+	}
+	return d.unproven()
+}
+
+// unproven says which analysis of the whole update has yet to say something good.
+func (d *Decision) unproven() string {
+	if b := d.Seen.blueGreen(); b != nil {
+		if b.PostPromotionAnalysis != nil && !d.saidGood(analysis.TypePostPromotion) {
+			return "the update is completed and the analysis after the switch has not succeeded"
+		}
 		return ""
 	}
 	c := d.Seen.Rollout.Spec.Strategy.Canary
@@ -74,6 +82,18 @@ func PromotesOnGoodNews(d *Decision) string {
 		}
 	}
 	return "the update is completed and the background analysis has said nothing good"
+}
+
+// unproven says what of a step that is passed has not succeeded.
+func (d *Decision) unproven(step int) string {
+	s := d.Seen.steps()[step]
+	switch {
+	case s.Analysis != nil && !d.succeeded(step):
+		return fmt.Sprintf("step %d is passed and no analysis of it succeeded", step)
+	case s.Experiment != nil && !d.tried(step):
+		return fmt.Sprintf("step %d is passed and its experiment has not succeeded", step)
+	}
+	return ""
 }
 
 func (d *Decision) succeeded(step int) bool {
@@ -134,8 +154,7 @@ func (d *Decision) routesMissing(step int) string {
 		return ""
 	}
 	headers, mirrors := d.Seen.managedAt(step)
-	if len(headers)+len(mirrors)+len(d.Seen.Headers)+len(d.Seen.Mirrors) == 0 ||
-		equality.Semantic.DeepEqual(headers, d.Seen.Headers) && equality.Semantic.DeepEqual(mirrors, d.Seen.Mirrors) {
+	if d.Seen.takes(headers, mirrors) {
 		return ""
 	}
 	return fmt.Sprintf("step %d counts as done while requests take the managed routes %v %v and not %v %v", step, d.Seen.Headers, d.Seen.Mirrors, headers, mirrors)
@@ -145,6 +164,11 @@ func (d *Decision) routesMissing(step int) string {
 func (d *Decision) asksForNobody(step int) bool {
 	fixed := d.fixedAt(step)
 	return d.Seen.replicas() == 0 || fixed != nil && *fixed == 0
+}
+
+// takes reports whether requests really take exactly these managed routes.
+func (m *Moment) takes(headers []v1alpha1.SetHeaderRoute, mirrors []v1alpha1.SetMirrorRoute) bool {
+	return equality.Semantic.DeepEqual(headers, m.Headers) && equality.Semantic.DeepEqual(mirrors, m.Mirrors)
 }
 
 // managedAt are the managed routes that the steps up to one leave behind.
