@@ -64,7 +64,7 @@ func newDecision(o Observation) *decision {
 	for i := range o.Live {
 		objects = append(objects, o.Live[i].Object)
 	}
-	d.mask = NewMask(objects...)
+	d.mask = NewMask(objects...).And(o.Secrets...)
 	return d
 }
 

@@ -28,7 +28,7 @@ type Difference struct {
 // Compare tells how what an Application asks for differs from what lives, as Decide judges it. The observation must be one that Refusal lets pass.
 func Compare(o Observation) (Comparison, error) {
 	if o.Target.Problem != "" {
-		return Comparison{}, errors.New(o.Target.Problem)
+		return Comparison{}, errors.New(NewMask().And(o.Secrets...).Text(o.Target.Problem))
 	}
 	d := newDecision(o)
 	d.guard()

@@ -1,6 +1,7 @@
 package gitsync
 
 import (
+	"cmp"
 	"encoding/base64"
 	"slices"
 	"strings"
@@ -31,17 +32,33 @@ func NewMask(objects ...*unstructured.Unstructured) Mask {
 			m.learn(last)
 		}
 	}
-	// The longest first, so that no part of a value stays behind.
-	slices.SortFunc(m.values, func(a, b string) int { return len(b) - len(a) })
+	m.learnt()
+	return m
+}
+
+// And gives a Mask that knows some values besides, such as the credentials of a destination.
+func (m Mask) And(values ...string) Mask {
+	m.values = slices.Clone(m.values)
+	for _, v := range values {
+		m.add(v)
+		m.add(base64.StdEncoding.EncodeToString([]byte(v)))
+	}
+	m.learnt()
+	return m
+}
+
+// learnt makes what replaces the values, the longest first, so that no part of a value stays behind.
+func (m *Mask) learnt() {
+	slices.SortFunc(m.values, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
 	m.values = slices.Compact(m.values)
 	var pairs []string
 	for _, v := range m.values {
 		pairs = append(pairs, v, "++++++++")
 	}
+	m.replacer = nil
 	if len(pairs) > 0 {
 		m.replacer = strings.NewReplacer(pairs...)
 	}
-	return m
 }
 
 func (m *Mask) learn(o *unstructured.Unstructured) {

@@ -29,6 +29,8 @@ type Observation struct {
 	Settings Settings
 	// Cluster is the destination; its Problem says why it cannot be used.
 	Cluster Cluster
+	// Secrets are the credentials of the destination, which nobody may be told even if it repeats them.
+	Secrets []string
 	// Target is what the spec asks for, and Running what the operation under way asks for; nil where that is the same.
 	Target  Material
 	Running *Material

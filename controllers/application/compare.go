@@ -26,7 +26,7 @@ func (c *Controller) Render(ctx context.Context, app *gitopsv1.Application) ([]*
 		return nil, err
 	}
 	if s.Target.Problem != "" {
-		return nil, errors.New(s.Target.Problem)
+		return nil, errors.New(gitsync.NewMask().And(s.Secrets...).Text(s.Target.Problem))
 	}
 	return s.Target.Objects, nil
 }

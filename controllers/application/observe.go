@@ -54,6 +54,7 @@ func (c *Controller) observe(ctx context.Context, app *gitopsv1.Application) (*s
 	if s.cluster == nil || app.DeletionTimestamp == nil && gitsync.Refusal(s.Observation) != "" {
 		return s, nil
 	}
+	s.Secrets = s.cluster.Secrets()
 	c.observeSources(ctx, s)
 	for _, part := range []struct {
 		doing string
@@ -84,7 +85,7 @@ func (s *seen) unread(err error) {
 		secrets = append(secrets, s.Running.Objects...)
 	}
 	// What is dropped here is not known to the decision, which masks everything else.
-	err = gitsync.NewMask(secrets...).Error(err)
+	err = gitsync.NewMask(secrets...).And(s.Secrets...).Error(err)
 	s.trouble = err
 	s.Target = gitsync.Material{Sources: s.Target.Sources, Revisions: s.Target.Revisions, Problem: err.Error(), Unreachable: true}
 	s.Running, s.Live, s.Predicted = nil, nil, nil

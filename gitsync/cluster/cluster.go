@@ -120,6 +120,19 @@ func newCluster(identity gitsync.Cluster, direct client.Client, mapper meta.REST
 	}
 }
 
+// Secrets are the values of the credentials with which the destination is reached.
+func (c *Cluster) Secrets() (values []string) {
+	if c.config == nil {
+		return nil
+	}
+	for _, v := range []string{c.config.BearerToken, c.config.Password, string(c.config.KeyData)} {
+		if v != "" {
+			values = append(values, v)
+		}
+	}
+	return values
+}
+
 // Kinds tells what the destination knows about kinds.
 func (c *Cluster) Kinds(kinds []gitsync.GroupKind) (map[gitsync.GroupKind]gitsync.Kind, error) {
 	if err := c.reachable(); err != nil {
