@@ -141,9 +141,6 @@ func identity(ctx context.Context, checkout gitsync.Checkout, path string) (stri
 		return "", fmt.Errorf("the content of %s is not known", checkout.Revision)
 	}
 	plain := strings.TrimSuffix(path, "/")
-	if plain == "" {
-		plain = "."
-	}
 	id, err := checkout.Tree(ctx, plain)
 	if err == nil && plain != path && strings.HasPrefix(id, "tree ") {
 		id = "tree"

@@ -188,6 +188,31 @@ func TestOnlyWhatWasLookedAtIsRenderedAgain(t *testing.T) {
 	}
 }
 
+func TestACommitElsewhereInARepositoryOfValuesRendersNothing(t *testing.T) {
+	charts, values := t.TempDir(), t.TempDir()
+	write(t, charts, map[string]string{"web/Chart.yaml": "name: a\nversion: 1.0.0\n", "web/templates/a.yaml": configMap + "x\ndata: {random: '{{ uuidv4 }}'}\n"})
+	write(t, values, map[string]string{"prod/a.yaml": "a: b\n"})
+	r, seen := newRenderer(), map[string]bool{}
+	for _, files := range []map[string]string{nil, {"elsewhere/a.yaml": "a: b\n"}, {"prod/a.yaml": "a: c\n"}} {
+		write(t, values, files)
+		got, err := r.Render(t.Context(), gitsync.RenderRequest{Parts: []gitsync.RenderPart{
+			{Source: gitopsv1.Source{Path: "web", Helm: &gitopsv1.HelmSource{ReleaseName: "x", ValueFiles: []string{"$values/prod/*.yaml"}}}, Fetch: func(context.Context) (gitsync.Checkout, error) { return checkout(charts), nil }},
+			{Source: gitopsv1.Source{Ref: "values"}, Revision: fmt.Sprint(len(files), files), Fetch: func(context.Context) (gitsync.Checkout, error) { return checkout(values), nil }},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := got.Objects[0].MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[string(text)] = true
+	}
+	if len(seen) != 2 {
+		t.Errorf("%d renderings of three commits, one of which is elsewhere", len(seen))
+	}
+}
+
 func TestTheRevisionMattersOnlyWhereItIsUsed(t *testing.T) {
 	for value, matters := range map[string]bool{"$ARGOCD_APP_REVISION": true, "$ARGOCD_APP_NAME": false} {
 		dir := t.TempDir()

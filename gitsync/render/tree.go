@@ -87,7 +87,11 @@ func (t *tree) holds(path string) bool {
 // note remembers that a rendering depends on all that is at a path, which may be nothing. A path that ends with a slash stands for a folder
 // whose content does not matter.
 func (t *tree) note(path string) {
-	t.reads[t.name(path)] = true
+	name, isFolder := strings.CutSuffix(path, "/")
+	if name = t.name(name); isFolder {
+		name += "/"
+	}
+	t.reads[name] = true
 }
 
 // name is a path as people know it: from the root of the repository.
