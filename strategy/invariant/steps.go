@@ -54,8 +54,8 @@ func (d *Decision) about(run *v1alpha1.AnalysisRun, kind string) bool {
 func PromotesOnGoodNews(d *Decision) string {
 	from, to := d.passed()
 	for i := from; i < to; i++ {
-		if unproven := d.unproven(i); unproven != "" {
-			return unproven
+		if broken := d.untried(i); broken != "" {
+			return broken
 		}
 	}
 	if !d.promotes() || d.skipping() {
@@ -84,8 +84,8 @@ func (d *Decision) unproven() string {
 	return "the update is completed and the background analysis has said nothing good"
 }
 
-// unproven says what of a step that is passed has not succeeded.
-func (d *Decision) unproven(step int) string {
+// untried says which analysis or experiment of a step that is passed has not succeeded.
+func (d *Decision) untried(step int) string {
 	s := d.Seen.steps()[step]
 	switch {
 	case s.Analysis != nil && !d.succeeded(step):

@@ -146,7 +146,7 @@ func SharesFollowPods(d *Decision) string {
 			return fmt.Sprintf("the canary's weight rises from %d to %d with %d available pods of %d that carry it", seen.Traffic.Highest, weight, have, need)
 		}
 	case weight < seen.Traffic.Lowest:
-		need := shareUp(seen.replicas(), seen.full()-weight, seen.full()) - seen.unavailable()
+		need := shareUp(seen.replicas(), t.Split.Stable.Weight, seen.full()) - seen.unavailable()
 		if have := seen.behind(stable); have < need && seen.behind(canary) > 0 {
 			return fmt.Sprintf("the canary's weight falls from %d to %d with %d available stable pods of %d that carry the rest", seen.Traffic.Lowest, weight, have, need)
 		}
