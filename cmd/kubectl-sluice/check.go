@@ -30,6 +30,10 @@ func check(all manifests) []string {
 			for _, err := range around.mistakes(o) {
 				tell(err.Error())
 			}
+		case *v1alpha1.Experiment:
+			for _, err := range around.mistakesOfExperiment(o) {
+				tell(err.Error())
+			}
 		case *v1alpha1.AnalysisTemplate:
 			tellAll(tell, templateMistakes(o.Spec))
 		case *v1alpha1.ClusterAnalysisTemplate:
@@ -79,6 +83,8 @@ func collect(all manifests) (around surroundings, faults [][]error) {
 			}
 		case v1alpha1.RolloutKind.Kind:
 			faults[i] = decode(m.raw, &v1alpha1.Rollout{}, &around.objects[i])
+		case v1alpha1.ExperimentKind.Kind:
+			faults[i] = decode(m.raw, &v1alpha1.Experiment{}, &around.objects[i])
 		case "AnalysisTemplate":
 			t := &v1alpha1.AnalysisTemplate{}
 			if faults[i] = decode(m.raw, t, &around.objects[i]); around.objects[i] != nil {
@@ -112,10 +118,10 @@ func put[T any](in map[string]map[string]T, namespace, name string, t T) {
 	in[namespace][name] = t
 }
 
-// library holds the templates that a Rollout can use. It is a copy, so that its user may add to it.
-func (a surroundings) library(r *v1alpha1.Rollout) analysis.Library {
+// library holds the templates that an object of a namespace can use. It is a copy, so that its user may add to it.
+func (a surroundings) library(namespace string) analysis.Library {
 	l := analysis.Library{Templates: map[string]v1alpha1.AnalysisTemplateSpec{}, ClusterTemplates: map[string]v1alpha1.AnalysisTemplateSpec{}}
-	maps.Copy(l.Templates, a.templates[r.Namespace])
+	maps.Copy(l.Templates, a.templates[namespace])
 	maps.Copy(l.ClusterTemplates, a.cluster)
 	return l
 }
@@ -123,7 +129,7 @@ func (a surroundings) library(r *v1alpha1.Rollout) analysis.Library {
 // mistakes of a Rollout by itself, and beside the Services and templates of its own namespace that are among the manifests.
 // What is not among them may well be in the cluster.
 func (a surroundings) mistakes(r *v1alpha1.Rollout) field.ErrorList {
-	library := a.library(r)
+	library := a.library(r.Namespace)
 	errs := append(validation.Rollout(r), validation.Unsupported(r)...)
 	return append(errs, validation.References(r, validation.Referenced{
 		Services: a.services[r.Namespace],
@@ -138,4 +144,23 @@ func (a surroundings) mistakes(r *v1alpha1.Rollout) field.ErrorList {
 			return run, nil
 		},
 	})...)
+}
+
+// mistakesOfExperiment are those of an Experiment by itself, and beside the templates of its own namespace that are among the manifests.
+func (a surroundings) mistakesOfExperiment(e *v1alpha1.Experiment) []error {
+	var found []error
+	for _, err := range validation.Experiment(e) {
+		found = append(found, err)
+	}
+	if len(found) > 0 {
+		return found
+	}
+	var groups []analysis.Group
+	for _, t := range e.Spec.Templates {
+		groups = append(groups, analysis.Group{Template: t.Name, ReplicaSet: v1alpha1.ExperimentSetName(e, t.Name), Hash: "latest"})
+	}
+	if _, err := analysis.ForExperiment(e, a.library(e.Namespace), groups); err != nil && !errors.Is(err, analysis.ErrNoTemplate) {
+		found = append(found, fmt.Errorf("spec.analyses: %w", err))
+	}
+	return found
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 )
 
 func newLint(s *session) *cobra.Command {
@@ -14,7 +16,7 @@ func newLint(s *session) *cobra.Command {
 		Short: "Find mistakes in manifests, without a cluster",
 		Long: `Find mistakes in manifests, without a cluster.
 
-Rollouts and analysis templates are checked by the rules that the controller applies, and for fields that do not exist.
+Rollouts, Experiments and analysis templates are checked by the rules that the controller applies, and for fields that do not exist.
 Services and templates among the same files are held against the Rollouts that name them. Other kinds are passed over.
 Each mistake is one line, FILE:DOCUMENT: PATH: MESSAGE, and the exit code is 1 if there is any.`,
 		Example: `  kubectl sluice lint -f rollout.yaml
@@ -34,10 +36,10 @@ Each mistake is one line, FILE:DOCUMENT: PATH: MESSAGE, and the exit code is 1 i
 			if len(found) > 0 {
 				return &exit{exitError}
 			}
-			if manifests.rollouts()+manifests.templates() == 0 {
-				return fmt.Errorf("there is no Rollout and no analysis template in %s", strings.Join(files, ", "))
+			if manifests.rollouts()+manifests.templates()+manifests.count(v1alpha1.ExperimentKind.Kind) == 0 {
+				return fmt.Errorf("there is no Rollout, no Experiment and no analysis template in %s", strings.Join(files, ", "))
 			}
-			return s.print([]line{text(plain, fmt.Sprintf("%d Rollouts and %d templates checked, no mistakes", manifests.rollouts(), manifests.templates()))})
+			return s.print([]line{text(plain, manifests.sum()+" checked, no mistakes")})
 		},
 	}
 	bindFiles(cmd, &files)

@@ -36,6 +36,13 @@ spec:
   template: {metadata: {labels: {app: web}}, spec: {containers: [{name: app, image: "web:1"}]}}
   strategy: `
 
+// experimentHead begins a valid Experiment of namespace shop; what follows is the rest of its spec.
+const experimentHead = `
+apiVersion: argoproj.io/v1alpha1
+kind: Experiment
+metadata: {name: trial, namespace: shop}
+spec: {templates: [{name: a, selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: app, image: "web:1"}]}}}], `
+
 func TestLint(t *testing.T) {
 	for name, c := range map[string]struct {
 		files map[string]string
@@ -67,6 +74,20 @@ metadata: {name: web, namespace: shop}
 spec: {selector: {app: another}}`},
 			want: []string{"a.yaml:1: spec.strategy.canary.stableService: Invalid value: \"web\": selects pods with app=another"}, code: exitError,
 		},
+		"an Experiment is checked, and so are its analyses": {
+			files: map[string]string{"a.yaml": experimentHead + `analyses: [{name: x, templateName: elsewhere}]}`, "b.yaml": experimentHead + `duration: soon}`,
+				"c.yaml": experimentHead + "analyses: [{name: x, templateName: rate, args: [{name: hash, value: '{{templates.b.podTemplateHash}}'}]}]}" + `
+---
+apiVersion: argoproj.io/v1alpha1
+kind: AnalysisTemplate
+metadata: {name: rate, namespace: shop}
+spec: {args: [{name: hash}], metrics: [{name: m, provider: {web: {url: "http://check.example/"}}}]}`},
+			want: []string{"b.yaml:1: spec.duration: Invalid value", "c.yaml:1: spec.analyses: analysis x: {{templates.b.podTemplateHash}} names no fact"}, code: exitError,
+		},
+		"a right Experiment": {
+			files: map[string]string{"a.yaml": experimentHead + `duration: 5m}`},
+			want:  []string{"0 Rollouts, 1 Experiments and 0 templates checked, no mistakes"},
+		},
 		"a Service of another namespace is another one": {
 			files: map[string]string{"a.yaml": manifestHead + `{canary: {stableService: web}}` + `
 ---
@@ -96,7 +117,7 @@ spec:
 		},
 		"nothing to check is no success": {
 			files: map[string]string{"a.yaml": "kind: ConfigMap"},
-			want:  []string{"error: there is no Rollout and no analysis template in"}, code: exitError,
+			want:  []string{"error: there is no Rollout, no Experiment and no analysis template in"}, code: exitError,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

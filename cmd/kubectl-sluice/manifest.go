@@ -43,6 +43,15 @@ func (m manifests) templates() int {
 	return m.count("AnalysisTemplate") + m.count("ClusterAnalysisTemplate")
 }
 
+// sum says how many documents lint has looked at.
+func (m manifests) sum() string {
+	text := fmt.Sprintf("%d Rollouts and %d templates", m.rollouts(), m.templates())
+	if n := m.count(v1alpha1.ExperimentKind.Kind); n > 0 {
+		text = fmt.Sprintf("%d Rollouts, %d Experiments and %d templates", m.rollouts(), n, m.templates())
+	}
+	return text
+}
+
 func (m manifests) count(kind string) int {
 	n := 0
 	for _, d := range m {

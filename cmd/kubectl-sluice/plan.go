@@ -48,7 +48,7 @@ func (s *session) plan(all manifests) error {
 		if !ok {
 			continue
 		}
-		library := around.library(r)
+		library := around.library(r.Namespace)
 		lines := []line{text(bold, all[i].at+": Rollout "+r.Name)}
 		for _, name := range standIns(r, library) {
 			lines = append(lines, text(yellow, name+" is not among the files and counts as one that succeeds"))

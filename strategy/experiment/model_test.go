@@ -184,8 +184,7 @@ func sizesAreAsAsked(d *decision) string {
 // model is a world in which anything may happen.
 type model struct {
 	*world
-	rt  *rapid.T
-	log []string
+	rt *rapid.T
 	// states and crashes are counted over all walks.
 	states, crashes *int
 }
