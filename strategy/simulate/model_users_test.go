@@ -137,7 +137,6 @@ func (m *model) otherStrategy(t *rapid.T) {
 	}
 	r := m.edited()
 	drawStrategy(t, r)
-	m.w.Reports = m.w.Reports && m.w.Routed()
 	m.outside++
 	m.edit("strategy ", specText(r))
 }
