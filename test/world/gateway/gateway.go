@@ -66,6 +66,7 @@ type Gateway struct {
 	httpRoutes gatewaylisters.HTTPRouteLister
 	grpcRoutes gatewaylisters.GRPCRouteLister
 	gateways   gatewaylisters.GatewayLister
+	classes    gatewaylisters.GatewayClassLister
 
 	mu          sync.Mutex
 	statusHeld  bool
@@ -116,7 +117,8 @@ func (g *Gateway) watch(ctx context.Context, core kubernetes.Interface) (unwatch
 	}
 	services, slices := plain.Core().V1().Services(), plain.Discovery().V1().EndpointSlices()
 	v1 := ours.Gateway().V1()
-	g.httpRoutes, g.grpcRoutes, g.gateways = v1.HTTPRoutes().Lister(), v1.GRPCRoutes().Lister(), v1.Gateways().Lister()
+	g.httpRoutes, g.grpcRoutes = v1.HTTPRoutes().Lister(), v1.GRPCRoutes().Lister()
+	g.gateways, g.classes = v1.Gateways().Lister(), v1.GatewayClasses().Lister()
 	err = slices.Informer().AddIndexers(cache.Indexers{byService: func(obj any) ([]string, error) {
 		slice := obj.(*discoveryv1.EndpointSlice)
 		return []string{slice.Namespace + "/" + slice.Labels[discoveryv1.LabelServiceName]}, nil
@@ -127,7 +129,8 @@ func (g *Gateway) watch(ctx context.Context, core kubernetes.Interface) (unwatch
 	g.services, g.slices = services.Informer().GetIndexer(), slices.Informer().GetIndexer()
 	var synced []cache.InformerSynced
 	for _, informer := range []cache.SharedIndexInformer{
-		services.Informer(), slices.Informer(), v1.HTTPRoutes().Informer(), v1.GRPCRoutes().Informer(), v1.Gateways().Informer(),
+		services.Informer(), slices.Informer(), v1.HTTPRoutes().Informer(), v1.GRPCRoutes().Informer(),
+		v1.Gateways().Informer(), v1.GatewayClasses().Informer(),
 	} {
 		handler, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 			AddFunc: func(any) { g.signal() }, UpdateFunc: func(_, _ any) { g.signal() }, DeleteFunc: func(any) { g.signal() },

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -52,14 +53,14 @@ func begin(t *testing.T, options Options) *scene {
 		t.Fatal(err)
 	}
 	// The fakes forget what happens between a list and the watch that follows it.
-	eventually(t, "all five kinds are watched", func() bool {
+	eventually(t, "all six kinds are watched", func() bool {
 		watches := 0
 		for _, a := range slices.Concat(s.core.Actions(), s.routes.Actions()) {
 			if a.GetVerb() == "watch" {
 				watches++
 			}
 		}
-		return watches == 5
+		return watches == 6
 	})
 	t.Cleanup(func() {
 		cancel()
@@ -443,4 +444,26 @@ func TestTheGatewayObjectSaysWhereItListens(t *testing.T) {
 		return err == nil && len(got.Status.Conditions) == 2 && len(got.Status.Addresses) == 1 &&
 			strings.Contains(got.Status.Conditions[1].Message, s.URL)
 	})
+}
+
+func TestTheClassOfTheGatewayIsAccepted(t *testing.T) {
+	object := &gatewayv1.Gateway{ObjectMeta: metav1.ObjectMeta{Namespace: "infra", Name: "edge"}, Spec: gatewayv1.GatewaySpec{GatewayClassName: "ours"}}
+	ours, other := &gatewayv1.GatewayClass{ObjectMeta: metav1.ObjectMeta{Name: "ours"}}, &gatewayv1.GatewayClass{ObjectMeta: metav1.ObjectMeta{Name: "other"}}
+	s := begin(t, Options{})
+	if _, err := s.routes.GatewayV1().Gateways("infra").Create(t.Context(), object, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, class := range []*gatewayv1.GatewayClass{other, ours} {
+		if _, err := s.routes.GatewayV1().GatewayClasses().Create(t.Context(), class, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	accepted := func(name string) bool {
+		got, err := s.routes.GatewayV1().GatewayClasses().Get(t.Context(), name, metav1.GetOptions{})
+		return err == nil && meta.IsStatusConditionTrue(got.Status.Conditions, "Accepted")
+	}
+	eventually(t, "our class is accepted", func() bool { return accepted("ours") })
+	if accepted("other") {
+		t.Error("the class of others is accepted")
+	}
 }

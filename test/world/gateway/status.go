@@ -103,6 +103,9 @@ func (g *Gateway) writeGateway(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading gateway %s: %w", g.options.Name, err)
 	}
+	if err := g.acceptClass(ctx, string(found.Spec.GatewayClassName)); err != nil {
+		return err
+	}
 	gateway, changed := found.DeepCopy(), len(found.Status.Addresses) != 1
 	ip := gatewayv1.IPAddressType
 	gateway.Status.Addresses = []gatewayv1.GatewayStatusAddress{{Type: &ip, Value: "127.0.0.1"}}
@@ -118,6 +121,30 @@ func (g *Gateway) writeGateway(ctx context.Context) error {
 	_, err = g.routes.GatewayV1().Gateways(gateway.Namespace).UpdateStatus(ctx, gateway, metav1.UpdateOptions{})
 	if err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("writing the status of gateway %s: %w", g.options.Name, err)
+	}
+	return nil
+}
+
+// acceptClass says of the class of our Gateway, where there is one, that it is served.
+func (g *Gateway) acceptClass(ctx context.Context, name string) error {
+	found, err := g.classes.Get(name)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading gateway class %s: %w", name, err)
+	}
+	class := found.DeepCopy()
+	changed := meta.SetStatusCondition(&class.Status.Conditions, metav1.Condition{
+		Type: string(gatewayv1.GatewayClassConditionStatusAccepted), Status: metav1.ConditionTrue, Reason: string(gatewayv1.GatewayClassReasonAccepted),
+		ObservedGeneration: class.Generation, Message: "Its gateway is served.",
+	})
+	if !changed {
+		return nil
+	}
+	_, err = g.routes.GatewayV1().GatewayClasses().UpdateStatus(ctx, class, metav1.UpdateOptions{})
+	if err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("writing the status of gateway class %s: %w", name, err)
 	}
 	return nil
 }
