@@ -15,9 +15,12 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	sigsyaml "sigs.k8s.io/yaml"
 
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	gitops "github.com/sluice-delivery/sluice/apis/gitops/validation"
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 	"github.com/sluice-delivery/sluice/apis/rollouts/validation"
 )
@@ -239,5 +242,24 @@ func checkSample(t *testing.T, d document) {
 		}
 	case "AnalysisTemplate":
 		strictly(t, d.raw, &v1alpha1.AnalysisTemplate{})
+	case "Application":
+		var a gitopsv1.Application
+		strictly(t, d.raw, &a)
+		refused(t, gitops.Application(&a))
+	case "ApplicationSet":
+		var set gitopsv1.ApplicationSet
+		strictly(t, d.raw, &set)
+		refused(t, gitops.ApplicationSet(&set))
+	case "AppProject":
+		var p gitopsv1.AppProject
+		strictly(t, d.raw, &p)
+		refused(t, gitops.AppProject(&p))
+	}
+}
+
+func refused(t *testing.T, problems field.ErrorList) {
+	t.Helper()
+	for _, problem := range problems {
+		t.Error(problem)
 	}
 }
