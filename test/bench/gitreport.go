@@ -26,7 +26,7 @@ itself. All of it shares the machine. Repositories are asked every %[4]s s, wher
 
 ## An idle controller
 
-100 Applications, each of a Rollout, its two Services and its route: **%[5]d MiB** resident (target: 100). Requests to the API server in %[6].0f s, in
+100 Applications, each of a Rollout, its two Services and its route: **%[5]d MiB** resident (target: 100). Requests to the API server in %.0[6]f s, in
 which each repository was asked at least once, besides lease and watches: %[7]s.
 
 ## From a push to the cluster

@@ -8,7 +8,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-delivery/sluice/test/forge"
 )
 
 // pushes is how often a push is timed.
@@ -37,25 +40,8 @@ func (g *gitsync) timePushes(ctx context.Context, r *gitReport) error {
 
 func (g *gitsync) timePushesOf(ctx context.Context, manifests int) (pushed, error) {
 	name := fmt.Sprintf("push-%d", manifests)
-	if err := g.makeNamespace(ctx, name); err != nil {
-		return pushed{}, err
-	}
-	work, err := g.Forge.Create(ctx, name)
+	work, err := g.site(ctx, name, manifests)
 	if err != nil {
-		return pushed{}, err
-	}
-	files := map[string][]byte{}
-	for i := range manifests {
-		files[fmt.Sprintf("all/%d.yaml", i)] = fill(configMap, fmt.Sprintf("one-%d", i), "0")
-	}
-	sha, err := commit(ctx, work, "first", files)
-	if err != nil {
-		return pushed{}, err
-	}
-	if err := g.point(ctx, name+"-0", work, "all", name); err != nil {
-		return pushed{}, err
-	}
-	if err := g.allSettled(ctx, name, 1, sha); err != nil {
 		return pushed{}, err
 	}
 	changes, err := g.Client.Watch(ctx, &corev1.ConfigMapList{}, client.InNamespace(name))
@@ -71,14 +57,8 @@ func (g *gitsync) timePushesOf(ctx context.Context, manifests int) (pushed, erro
 			return pushed{}, err
 		}
 		start := time.Now()
-		for {
-			event, open := <-changes.ResultChan()
-			if !open {
-				return pushed{}, fmt.Errorf("the watch ended before %s was applied", value)
-			}
-			if m, ok := event.Object.(*corev1.ConfigMap); ok && m.Name == "one-7" && m.Data["a"] == value {
-				break
-			}
+		if err := arrival(ctx, changes, value); err != nil {
+			return pushed{}, err
 		}
 		result.took = append(result.took, time.Since(start))
 		if err := g.allSettled(ctx, name, 1, sha); err != nil {
@@ -87,4 +67,44 @@ func (g *gitsync) timePushesOf(ctx context.Context, manifests int) (pushed, erro
 	}
 	slices.Sort(result.took)
 	return result, nil
+}
+
+// site makes a namespace, a repository with so many manifests, and an Application that has brought them.
+func (g *gitsync) site(ctx context.Context, name string, manifests int) (*forge.Copy, error) {
+	if err := g.makeNamespace(ctx, name); err != nil {
+		return nil, err
+	}
+	work, err := g.Forge.Create(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{}
+	for i := range manifests {
+		files[fmt.Sprintf("all/%d.yaml", i)] = fill(configMap, fmt.Sprintf("one-%d", i), "0")
+	}
+	sha, err := commit(ctx, work, "first", files)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.point(ctx, name+"-0", work, "all", name); err != nil {
+		return nil, err
+	}
+	return work, g.allSettled(ctx, name, 1, sha)
+}
+
+// arrival returns when a watch shows a value in the manifest that is changed.
+func arrival(ctx context.Context, changes apiwatch.Interface, value string) error {
+	for {
+		select {
+		case event, open := <-changes.ResultChan():
+			if !open {
+				return fmt.Errorf("the watch ended before %s was applied", value)
+			}
+			if m, ok := event.Object.(*corev1.ConfigMap); ok && m.Name == "one-7" && m.Data["a"] == value {
+				return nil
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
