@@ -159,3 +159,19 @@ func TestManagedRoutesNeedSomebodyToLeadTo(t *testing.T) {
 func holding(route string) func(*Observation) {
 	return func(o *Observation) { o.Traffic.Headers = []string{route} }
 }
+
+func TestAServiceThatThisPlanSwitchesFindsAPod(t *testing.T) {
+	plan := Decide(*seen(t, `{canaryService: canary, stableService: stable, maxUnavailable: 0, steps: [{setWeight: 0}, {pause: {}}]}`, func(o *Observation) {
+		o.Routed, o.Stable.Hash, o.Canary.Hash = false, "", ""
+		o.Rollout.Spec.Replicas = ptr.To[int32](1)
+		o.Revisions = []Revision{revisionWith("new", 2, 1), revisionWith("old", 1, 1)}
+	}))
+	for _, p := range plan.Point {
+		if size, scaled := sizesIn(plan)[p.Hash]; scaled && size == 0 {
+			t.Errorf("Service %s is switched to %s, which loses its last pod in the same plan", p.Service, p.Hash)
+		}
+	}
+	if len(plan.Point) == 0 {
+		t.Error("no Service is switched")
+	}
+}

@@ -335,7 +335,7 @@ func (o *Observation) delayed(p *position, r *Revision, kept int32) (size int32,
 // referenced reports whether a Service of the Rollout may send requests to a revision.
 func (p *position) referenced(o *Observation, r *Revision) bool {
 	for _, s := range []Service{o.Stable, o.Canary} {
-		if p.selects(s, r) && (o.Routed || s.Hash != "" || blueGreen(o.Rollout) != nil) {
+		if p.selects(s, r) && (o.Routed || s.Hash != "" || blueGreen(o.Rollout) != nil || p.points(s, r)) {
 			return true
 		}
 	}
@@ -344,8 +344,12 @@ func (p *position) referenced(o *Observation, r *Revision) bool {
 
 // selects reports whether a Service sends requests to pods of a revision, as it was seen or as this plan leaves it.
 func (p *position) selects(s Service, r *Revision) bool {
-	return s.Exists && (s.Hash == r.Hash || s.Hash == "") ||
-		slices.ContainsFunc(p.pointed, func(i ServiceIntent) bool { return i.Service == s.Name && i.Hash == r.Hash })
+	return s.Exists && (s.Hash == r.Hash || s.Hash == "") || p.points(s, r)
+}
+
+// points reports whether this plan switches a Service to a revision.
+func (p *position) points(s Service, r *Revision) bool {
+	return slices.ContainsFunc(p.pointed, func(i ServiceIntent) bool { return i.Service == s.Name && i.Hash == r.Hash })
 }
 
 // unconfirmed reports whether the data plane may still hold something else than the routes say.

@@ -37,6 +37,7 @@ func OfDecisions() []Predicate[Decision] {
 func OfWrites() []Predicate[Write] {
 	return append(OfStaleWrites(),
 		Predicate[Write]{"I1: backends answer", BackendsAnswer},
+		Predicate[Write]{"I1: services answer", ServicesAnswer},
 		Predicate[Write]{"I1, I2: experiments stay while reached", ExperimentsStayWhileReached},
 		Predicate[Write]{"I2: capacity follows demand", CapacityFollowsDemand},
 		Predicate[Write]{"I3: stable carries its share", StableCarriesItsShare},

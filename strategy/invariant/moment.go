@@ -119,9 +119,24 @@ func (m *Moment) managed() bool {
 func (m *Moment) stable() backend {
 	b := backend{Service: m.Stable}
 	for _, w := range m.weights() {
-		b.share = max(b.share, m.full()-w)
+		b.share = max(b.share, m.full()-w-m.elsewhere())
 	}
 	return b
+}
+
+// elsewhere is the least share of the traffic that goes to experiments.
+func (m *Moment) elsewhere() int32 {
+	if m.Traffic.Confirmation == trafficrouting.Pending {
+		return min(sum(m.Reached), sum(m.Traffic.Additional))
+	}
+	return sum(m.Reached)
+}
+
+func sum(shares []trafficrouting.Share) (all int32) {
+	for _, s := range shares {
+		all += s.Weight
+	}
+	return all
 }
 
 // backends are the two Services of a Rollout: with blue-green the preview and the active one.

@@ -25,6 +25,21 @@ func BackendsAnswer(w *Write) string {
 	return ""
 }
 
+// ServicesAnswer is I1 for a canary without a router, whose Services are asked by nobody knows whom: no write leaves one without an available pod
+// that had any, unless maxUnavailable allows that nobody is there.
+func ServicesAnswer(w *Write) string {
+	if !w.After.basic() || w.Seen.replicas() <= w.Seen.unavailable() || strings.HasPrefix(w.Object, "pod/") {
+		return ""
+	}
+	after := w.After.backends()
+	for i, b := range w.Before.backends() {
+		if b.Exists && w.Before.behind(b) > 0 && w.After.behind(after[i]) == 0 {
+			return fmt.Sprintf("Service %s is left without an available pod", b.Name)
+		}
+	}
+	return ""
+}
+
 // mustEvict reports whether a restart took the only pod of a revision, which cannot be restarted in any other way.
 func (w *Write) mustEvict(b backend) bool {
 	return strings.HasPrefix(w.Object, "pod/") && w.Before.behind(b) == 1
