@@ -145,11 +145,22 @@ func (c credentials) header() string {
 	return "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(c.data["username"]+":"+c.data["password"]))
 }
 
+// openKeys hold nothing that is worth hiding, and hiding it would garble messages.
+var openKeys = []string{"url", "type", "name", "project", "noProxy", "depth", "insecure", "insecureIgnoreHostKey", "insecureOCIForceHttp", "enableOCI", "enableLfs", "forceHttpBasicAuth"}
+
+// tells reports whether a value must not be told. Some put a token where the name of a user belongs, and no name such as git is that long.
+func tells(key, value string) bool {
+	if key == "username" {
+		return len(value) > 12
+	}
+	return len(value) > 2 && !slices.Contains(openKeys, key)
+}
+
 // mask removes every secret from a text.
 func (c credentials) mask(text string) string {
 	secrets := []string{strings.TrimPrefix(strings.TrimPrefix(c.header(), "Authorization: Basic "), "Authorization: Bearer ")}
 	for key, value := range c.data {
-		if key != "url" && key != "type" && key != "name" && key != "project" && len(value) > 2 {
+		if tells(key, value) {
 			secrets = append(secrets, value)
 		}
 	}
