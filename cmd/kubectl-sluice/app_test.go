@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 	"github.com/sluice-delivery/sluice/console/verb"
 	"github.com/sluice-delivery/sluice/controllers/application"
 	"github.com/sluice-delivery/sluice/gitsync"
@@ -54,7 +55,6 @@ func TestPicturesOfApplications(t *testing.T) {
 		"app-history.txt":      {"app history shop", 0},
 		"app-history-id.txt":   {"app history shop -o id", 0},
 		"app-history-none.txt": {"app history docs", 0},
-		"app-actions.txt":      {"app actions list shop", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c2 := open(serve(t, apps), c.width, 50)
@@ -128,9 +128,9 @@ func TestActionsOnApplicationsPrintWhatTheyAskedFor(t *testing.T) {
 		"app delete -l team=web":                         "error: a selector may pick more than you think of: look with app list, then add --yes\n",
 		"app get nobody":                                 "error: reading application argocd/nobody: applications.argoproj.io \"nobody\" not found\n",
 		"app get a/b/c":                                  "error: \"a/b/c\" is no Application: give NAME or NAMESPACE/NAME\n",
-		"app actions run shop dance":                     "error: there is no action \"dance\": choose abort, pause, promote-full, restart, resume, retry\n",
-		"app actions run docs resume":                    "error: application argocd/docs has no such Rollout\n",
-		"app actions run team/lab resume":                "error: application team/lab is in cluster edge: turn to that cluster and use kubectl sluice there\n",
+		"app actions run shop dance":                     "error: no such resource of application shop has an action \"dance\": app actions list tells what there is\n",
+		"app actions run docs resume":                    "error: no such resource of application docs has an action \"resume\": app actions list tells what there is\n",
+		"app actions run team/lab resume":                "error: application team/lab is in cluster edge: turn to that cluster and act on its objects there\n",
 		"app wait docs":                                  "application argocd/docs: Synced at 1.2.3 fffffff, Healthy\n",
 		"app wait docs --resource !:a:b":                 "error: --resource cannot leave anything out here: name what to wait for\n",
 		"app history shop -o xml":                        "error: -o \"xml\": choose wide, id, json or yaml\n",
@@ -146,6 +146,32 @@ func TestActionsOnApplicationsPrintWhatTheyAskedFor(t *testing.T) {
 				t.Errorf("exit code %d", code)
 			}
 		})
+	}
+}
+
+func TestActionsAreDoneToTheResourcesOfAnApplication(t *testing.T) {
+	c := open(serve(t, apps, scenes+"paused-canary.yaml"), 0, 0)
+	if code := c.do(t, "app actions list shop"); code != 0 {
+		t.Fatal(c.err.String())
+	}
+	golden(t, "app-actions.txt", c.text())
+	c.out.Reset()
+	if code := c.do(t, "app actions run shop promote-full --kind Rollout"); code != 0 || c.text() != "rollout shop/web: promote-full asked for\n" {
+		t.Fatalf("exit code %d: %s%s", code, c.text(), c.err.String())
+	}
+	if code := c.do(t, "app actions run shop restart --resource-name web"); code != 0 {
+		t.Fatalf("exit code %d: %s", code, c.err.String())
+	}
+	cluster, err := c.connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &v1alpha1.Rollout{}
+	if err := cluster.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: "web"}, r); err != nil {
+		t.Fatal(err)
+	}
+	if !r.Status.PromoteFull || r.Spec.RestartAt == nil {
+		t.Errorf("promoteFull %t, restartAt %v", r.Status.PromoteFull, r.Spec.RestartAt)
 	}
 }
 
@@ -206,7 +232,7 @@ func TestASyncWaitsForItsEndAndTellsIt(t *testing.T) {
 		if got := c.do(t, "app sync docs --timeout 30s"); got != code {
 			t.Errorf("exit code %d: %s%s", got, c.text(), c.err.String())
 		}
-		for _, want := range []string{"operation asked for", "Service  docs  site", "argocd/docs: " + string(phase) + ": so it went"} {
+		for _, want := range []string{"sync asked for", "Service  docs  site", "argocd/docs: " + string(phase) + ": so it went"} {
 			if !strings.Contains(c.text(), want) {
 				t.Errorf("%s: it does not say %q:\n%s", phase, want, c.text())
 			}

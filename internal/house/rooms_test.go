@@ -20,7 +20,7 @@ var below = []string{api, rules, gitopsv1, gitRules, "analysis", "analysis/prome
 	"analysis/cloudwatch", "analysis/datadog", "analysis/graphite", "analysis/influxdb", "analysis/kayenta", "analysis/newrelic", "analysis/skywalking",
 	"analysis/wavefront", "analysis/credential", "analysis/sigv4", "console/view", "console/verb",
 	"console/dashboard", "controllers/rollout", "controllers/notification", "notify/service", "controllers/analysisrun", "controllers/experiment", "controllers/application", "controllers/applicationset", "controllers/push",
-	"gitsync", "gitsync/generate", "gitsync/source", "gitsync/render", "gitsync/cluster", "internal/build", "internal/kube", "strategy", "strategy/simulate", "trafficrouting", "trafficrouting/gatewayapi"}
+	"gitsync", "gitsync/generate", "gitsync/health/action", "gitsync/settings", "gitsync/source", "gitsync/render", "gitsync/cluster", "internal/build", "internal/kube", "strategy", "strategy/simulate", "trafficrouting", "trafficrouting/gatewayapi"}
 
 var rooms = map[string]room{
 	api:      {pure: true},
