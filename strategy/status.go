@@ -99,7 +99,7 @@ func calm(before, after *v1alpha1.RolloutStatus) bool {
 	a, b := before.DeepCopy(), after.DeepCopy()
 	for _, s := range []*v1alpha1.RolloutStatus{a, b} {
 		s.Replicas, s.UpdatedReplicas, s.ReadyReplicas, s.AvailableReplicas, s.HPAReplicas = 0, 0, 0, 0, 0
-		s.Message, s.Canary.Weights = "", nil
+		s.Message, s.Canary.Weights = "", &v1alpha1.TrafficWeights{Additional: recorded(s)} // these are what a lost Experiment is remembered by
 		s.Conditions = slices.DeleteFunc(s.Conditions, func(c v1alpha1.RolloutCondition) bool {
 			return c.Type == v1alpha1.ConditionReconciling || c.Type == v1alpha1.ConditionReady || c.Type == v1alpha1.ConditionTrafficVerified
 		})
