@@ -180,7 +180,7 @@ func (g *gitops) addLoops(ctx context.Context, mgr ctrl.Manager, dir string) err
 		Local: g.config, Secrets: mgr.GetCache(), Namespace: g.gitopsNamespace, Changed: applications.Changed, Context: ctx,
 	}
 	sets := &applicationset.Controller{
-		Client: c, Secrets: mgr.GetCache(), Library: library{repositories}, Events: recorder, Namespace: g.gitopsNamespace, Concurrency: g.concurrency,
+		Client: c, Secrets: mgr.GetCache(), Library: library{repositories, mgr.GetCache(), g.gitopsNamespace}, Events: recorder, Namespace: g.gitopsNamespace, Concurrency: g.concurrency,
 	}
 	if err := errors.Join(applications.Measure(metrics.Registry), sets.Measure(metrics.Registry)); err != nil {
 		return fmt.Errorf("registering the metrics of Git-sync: %w", err)

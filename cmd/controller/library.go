@@ -1,10 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/gitsync"
@@ -12,16 +17,23 @@ import (
 	"github.com/sluice-delivery/sluice/gitsync/source"
 )
 
-// library answers what generators ask of Git repositories.
-type library struct{ repositories *source.Repositories }
+// library answers what generators ask of Git repositories, for the project in which a set makes its Applications.
+type library struct {
+	repositories *source.Repositories
+	// projects reads AppProjects, which are in namespace.
+	projects  client.Reader
+	namespace string
+}
 
 // Answer looks into the commit that the question is about.
 func (l library) Answer(ctx context.Context, set *gitopsv1.ApplicationSet, q generate.Question, fresh bool) (generate.Answer, error) {
 	if q.About != generate.AboutTree && q.About != generate.AboutFile {
 		return generate.Answer{}, fmt.Errorf("generators of this kind cannot be used yet: it asks for %s", q.About)
 	}
-	project := &gitopsv1.AppProject{}
-	project.Name = set.Spec.Template.Spec.Project
+	project, err := l.project(ctx, set, q.Repository)
+	if err != nil {
+		return generate.Answer{}, err
+	}
 	want := gitsync.Want{Project: project, Source: gitopsv1.Source{RepoURL: q.Repository, TargetRevision: q.Revision}, Fresh: fresh}
 	commit, err := l.repositories.Resolve(ctx, want)
 	if err != nil {
@@ -49,4 +61,25 @@ func (l library) Answer(ctx context.Context, set *gitopsv1.ApplicationSet, q gen
 		return err
 	})
 	return answer, err
+}
+
+// project gives the project of a set, once it permits the set's namespace and a repository. A set that makes up the project for each Application sees
+// no more than what needs no project's credentials.
+func (l library) project(ctx context.Context, set *gitopsv1.ApplicationSet, repository string) (*gitopsv1.AppProject, error) {
+	p := &gitopsv1.AppProject{}
+	name := cmp.Or(set.Spec.Template.Spec.Project, gitopsv1.DefaultProject)
+	if strings.Contains(name, "{{") {
+		return p, nil
+	}
+	switch err := l.projects.Get(ctx, client.ObjectKey{Namespace: l.namespace, Name: name}, p); {
+	case apierrors.IsNotFound(err):
+		return nil, fmt.Errorf("project %s does not exist", name)
+	case err != nil:
+		return nil, fmt.Errorf("reading project %s: %w", name, err)
+	case set.Namespace != l.namespace && !gitsync.PermitsNamespace(p.Spec, set.Namespace):
+		return nil, fmt.Errorf("project %s does not permit the namespace %s: add it to sourceNamespaces", name, set.Namespace)
+	case !gitsync.PermitsSource(p.Spec, repository):
+		return nil, fmt.Errorf("project %s does not permit the repository %s: add it to sourceRepos", name, repository)
+	}
+	return p, nil
 }
