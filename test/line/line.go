@@ -75,7 +75,9 @@ func (l *Line) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		l.answers.Add(1)
 		<-held
-		r = r.Clone(context.WithoutCancel(r.Context()))
+		ctx, done := context.WithCancel(context.WithoutCancel(r.Context()))
+		defer done()
+		r = r.Clone(ctx) // with an end of its own, or else the proxy would end it for a sender that has gone
 		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
 	l.pass.ServeHTTP(w, r)
