@@ -80,3 +80,16 @@ func TestExperimentsAreListedAgainAfterAChange(t *testing.T) {
 		t.Errorf("it ended with %v", err)
 	}
 }
+
+func TestARolloutSaysWhichExperimentItWaitsFor(t *testing.T) {
+	index := int32(0)
+	r := &v1alpha1.Rollout{
+		Spec: v1alpha1.RolloutSpec{Strategy: v1alpha1.RolloutStrategy{Canary: &v1alpha1.CanaryStrategy{Steps: []v1alpha1.CanaryStep{{Experiment: &v1alpha1.RolloutExperimentStep{}}}}}},
+		Status: v1alpha1.RolloutStatus{
+			StableRS: "a", CurrentPodHash: "b", CurrentStepIndex: &index, Canary: v1alpha1.CanaryStatus{CurrentExperiment: "web-b-2-0"},
+		},
+	}
+	if v := Of(kube.Family{Rollout: r}, noon); v.Waiting != "the verdict of experiment web-b-2-0 is awaited" {
+		t.Errorf("it says %q", v.Waiting)
+	}
+}

@@ -81,11 +81,14 @@ func pauseWords(r *v1alpha1.Rollout, now time.Time) string {
 	return "goes on when you promote it"
 }
 
-// runWords names the analysis that the current step waits for.
+// runWords names the analysis or the experiment that the current step waits for.
 func runWords(r *v1alpha1.Rollout) string {
 	step := r.Spec.Strategy.Canary.Steps[stepIndex(r)]
 	if run := r.Status.Canary.CurrentStepAnalysisRunStatus; step.Analysis != nil && run != nil && !run.Status.Completed() {
 		return "the verdict of analysis run " + run.Name + " is awaited"
+	}
+	if name := r.Status.Canary.CurrentExperiment; step.Experiment != nil && name != "" {
+		return "the verdict of experiment " + name + " is awaited"
 	}
 	return ""
 }
