@@ -13,6 +13,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/yaml"
 
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 	"github.com/sluice-delivery/sluice/apis/rollouts/validation"
 )
@@ -143,5 +144,38 @@ func TestTheSummaryTellsWhetherAllHolds(t *testing.T) {
 	out.Reset()
 	if p.summary(&out) || !strings.Contains(out.String(), "NOT SO") {
 		t.Errorf("summary is %s", &out)
+	}
+}
+
+func TestAnApplicationThatIsCalledHealthyTooEarlyIsFound(t *testing.T) {
+	application := func(health gitopsv1.HealthCode) *gitopsv1.Application {
+		a := &gitopsv1.Application{}
+		a.Status.Sync = gitopsv1.SyncStatus{Status: gitopsv1.SyncSynced, Revision: "abc"}
+		a.Status.Health.Status = health
+		return a
+	}
+	for name, test := range map[string]struct {
+		states []gitopsv1.HealthCode
+		want   bool
+	}{
+		"after the canary":  {[]gitopsv1.HealthCode{gitopsv1.HealthProgressing, "route", gitopsv1.HealthHealthy}, true},
+		"before the canary": {[]gitopsv1.HealthCode{gitopsv1.HealthProgressing, gitopsv1.HealthHealthy, "route"}, false},
+		"degraded":          {[]gitopsv1.HealthCode{gitopsv1.HealthDegraded, "route", gitopsv1.HealthHealthy}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHistory()
+			p := &play{history: h}
+			for _, s := range test.states {
+				if s == "route" {
+					h.route(routeTo(10, "1"))
+				} else {
+					h.application(application(s))
+				}
+			}
+			p.patient("v2", "abc")
+			if len(p.claims) != 1 || p.claims[0].holds != test.want {
+				t.Errorf("claims %+v", p.claims)
+			}
+		})
 	}
 }

@@ -56,20 +56,19 @@ func (p *play) inStep(ctx context.Context, version, commit string) error {
 	return err
 }
 
-// patient claims that the Application was not called healthy before the canary was through, and in sync all the time.
+// patient claims that the Application was not called healthy while the canary had a share still, and in sync all the time.
 func (p *play) patient(version, commit string) {
-	states := p.statesOf(commit)
 	var seen []string
 	holds := true
-	for i, s := range states {
-		last := i == len(states)-1
-		holds = holds && s.sync == gitopsv1.SyncSynced && (last || s.health != gitopsv1.HealthDegraded)
+	carried := p.lastCarried()
+	for _, s := range p.statesOf(commit) {
+		early := s.health == gitopsv1.HealthHealthy && s.at.Before(carried)
+		holds = holds && s.sync == gitopsv1.SyncSynced && s.health != gitopsv1.HealthDegraded && !early
 		if text := string(s.health); len(seen) == 0 || seen[len(seen)-1] != text {
 			seen = append(seen, text)
 		}
 	}
-	holds = holds && slices.Index(seen, string(gitopsv1.HealthHealthy)) == len(seen)-1
-	p.claim(version, "is Synced all the time, and Healthy only at the end", holds, "Synced; %s", strings.Join(seen, ", then "))
+	p.claim(version, "is Synced all the time, and Healthy only at the end", holds && len(seen) > 1, "Synced; %s", strings.Join(seen, ", then "))
 }
 
 // held claims that a rejected commit is told, and that nothing applies it again, not even when somebody undoes it in the cluster and self-heal is on.

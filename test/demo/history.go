@@ -174,6 +174,18 @@ func (h *history) weightAfter(from time.Time, is func(canary int32) bool) (weigh
 	return h.weights[i], true
 }
 
+// lastCarried is the last moment at which the canary got a share.
+func (h *history) lastCarried() (at time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, w := range h.weights {
+		if w.canary > 0 {
+			at = w.at
+		}
+	}
+	return at
+}
+
 // verdictAfter is the first end of an analysis run that began after a moment.
 func (h *history) verdictAfter(from time.Time) (verdict, bool) {
 	h.mu.Lock()
