@@ -178,19 +178,24 @@ func Rollback(ctx context.Context, c client.Client, key client.ObjectKey, id int
 	return saidApp(key, "return to history entry %d (%s) asked for", to.ID, strings.Join(append(slices.Clone(to.Revisions), to.Revision), " ")), nil
 }
 
-// TerminateOperation asks for the end of the operation under way.
+// TerminateOperation asks for the end of the operation under way, or takes back one that no controller has taken up.
 func TerminateOperation(ctx context.Context, c client.Client, key client.ObjectKey) (string, error) {
+	said := "end of the operation asked for"
 	err := patchApp(ctx, c, key, func(app *gitopsv1.Application) (fields, error) {
 		s := app.Status.OperationState
-		if app.Operation == nil || s == nil || s.Phase.Completed() {
+		switch {
+		case app.Operation == nil:
 			return nil, refuseApp(key, "no operation is under way")
+		case s == nil, s.Phase.Completed():
+			said = "operation taken back, before anything was done"
+			return fields{"operation": nil}, nil
 		}
 		return fields{"status": fields{"operationState": fields{"phase": gitopsv1.OperationTerminating}}}, nil
 	})
 	if err != nil {
 		return "", whileDoing(err, "terminating the operation of", key)
 	}
-	return saidApp(key, "end of the operation asked for"), nil
+	return saidApp(key, "%s", said), nil
 }
 
 // RefreshApplication asks for a look at the repository; hard also renders anew.

@@ -127,6 +127,11 @@ func TestVerbsOfApplicationsWriteWhatEveryClientWrites(t *testing.T) {
 			change: running, do: func(ctx context.Context, c client.Client) (string, error) { return TerminateOperation(ctx, c, shopApp) },
 			want: func(app *gitopsv1.Application) { app.Status.OperationState.Phase = gitopsv1.OperationTerminating },
 		},
+		"an operation that nobody has taken up is taken back": {
+			change: func(app *gitopsv1.Application) { app.Operation = &gitopsv1.Operation{Sync: &gitopsv1.SyncOperation{}} },
+			do:     func(ctx context.Context, c client.Client) (string, error) { return TerminateOperation(ctx, c, shopApp) },
+			want:   func(app *gitopsv1.Application) { app.Operation = nil },
+		},
 		"there is nothing to terminate": {
 			do: func(ctx context.Context, c client.Client) (string, error) { return TerminateOperation(ctx, c, shopApp) }, refused: "no operation is under way",
 		},
