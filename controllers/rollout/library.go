@@ -9,7 +9,7 @@ import (
 
 // observeLibrary reads the templates that the strategy names, and those that they name in turn.
 func (c *Controller) observeLibrary(ctx context.Context, s *seen) (err error) {
-	s.Library, err = kube.Library(ctx, c.Client, s.Rollout.Namespace, templateRefs(s.Rollout))
+	s.Library, err = kube.Library(ctx, c.named(s), s.Rollout.Namespace, templateRefs(s.Rollout))
 	return err
 }
 

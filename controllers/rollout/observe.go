@@ -166,7 +166,7 @@ func (c *Controller) observeService(ctx context.Context, s *seen, name string) (
 		return strategy.Service{}, nil
 	}
 	service := &corev1.Service{}
-	err := c.Client.Get(ctx, types.NamespacedName{Namespace: s.Rollout.Namespace, Name: name}, service)
+	err := c.named(s).Get(ctx, types.NamespacedName{Namespace: s.Rollout.Namespace, Name: name}, service)
 	if apierrors.IsNotFound(err) {
 		s.services[name] = nil
 		return strategy.Service{Name: name}, nil
