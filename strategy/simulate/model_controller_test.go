@@ -168,7 +168,7 @@ func upTo(n int) []int {
 
 func (m *model) write(v view, d *invariant.Decision, writes []simulate.Write, order []int) {
 	own := map[string]int64{}
-	before, version := m.written, v.version
+	before, beyond, version := m.written, m.outside, v.version
 	v.version = func(o string) int64 {
 		if n, ok := own[o]; ok {
 			return n
@@ -176,8 +176,8 @@ func (m *model) write(v view, d *invariant.Decision, writes []simulate.Write, or
 		return version(o)
 	}
 	for _, i := range order {
-		v.written += m.written - before // it knows what it has just written itself
-		before = m.written
+		v.written, v.outside = v.written+m.written-before, v.outside+m.outside-beyond // it knows what it has just written itself
+		before, beyond = m.written, m.outside
 		if m.land(v, d, writes[i]) && writes[i].Object == "rollout" {
 			own["rollout"] = m.versions["rollout"]
 		}
@@ -203,6 +203,7 @@ func (m *model) land(v view, d *invariant.Decision, write simulate.Write) bool {
 	m.touch(object)
 	if kindOf(object) == "pod" {
 		m.touchSetOf(object)
+		m.outside, v.outside = m.outside+1, v.outside+1 // its ReplicaSet counts it out later, and is read from a cache
 	}
 	write.Do()
 	m.forgetGone()
