@@ -17,8 +17,8 @@ import (
 
 const (
 	maxListing = 16 << 20
-	maxFile    = 1 << 30
-	maxMemory  = 4 << 30
+	maxFile    = 1 << 30 // of each file that git writes, in bytes
+	maxMemory  = 4 << 30 // of address space of git, in bytes
 )
 
 // runner runs git for one repository with its credentials in private files and in the environment of the child, never on a command line.
@@ -104,9 +104,7 @@ func (r *runner) run(ctx context.Context, extra []string, args ...string) ([]byt
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting git: %w", err)
 	}
-	// A process that is gone already needs no limit, and Wait tells why it is gone.
-	_ = unix.Prlimit(cmd.Process.Pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: maxFile, Max: maxFile}, nil)
-	_ = unix.Prlimit(cmd.Process.Pid, unix.RLIMIT_AS, &unix.Rlimit{Cur: maxMemory, Max: maxMemory}, nil)
+	limit(cmd.Process.Pid)
 	err := cmd.Wait()
 	switch {
 	case out.over:
