@@ -130,7 +130,7 @@ func (s *Stage) startController(ctx context.Context) error {
 	if s.options.Poll > 0 {
 		command.Args = append(command.Args, "--gitops-poll="+s.options.Poll.String())
 	}
-	command.Env = os.Environ()
+	command.Env = append(os.Environ(), "TMPDIR="+s.Dir) // its clones go with the stage, even if it is killed
 	if s.Prometheus != nil {
 		// Metrics that name no Prometheus use this one.
 		command.Env = append(command.Env, "ARGO_ROLLOUTS_PROMETHEUS_ADDRESS="+s.Prometheus.URL)
