@@ -166,11 +166,13 @@ func (s *soaking) tell() {
 	}
 }
 
-// soakTemplate is a pod of a version that has a capacity.
+// soakTemplate is a pod of a version that has a capacity. It takes longer to become ready than a rush can be made up for, so that whoever sends
+// requests to pods before they are there fails some.
 func soakTemplate(version int) runtime.RawExtension {
 	plain := string(template(fmt.Sprintf("app:v%d", version)).Raw)
-	return runtime.RawExtension{Raw: []byte(strings.Replace(plain, `"name":"web",`,
-		fmt.Sprintf(`"name":"web","env":[{"name":"CAPACITY","value":"%d"},{"name":"LATENCY","value":"20ms"}],`, podCapacity), 1))}
+	return runtime.RawExtension{Raw: []byte(strings.Replace(plain, `"name":"web",`, fmt.Sprintf(`"name":"web",
+		"env":[{"name":"CAPACITY","value":"%d"},{"name":"LATENCY","value":"20ms"}],
+		"readinessProbe":{"httpGet":{"path":"/readyz","port":8080},"initialDelaySeconds":2},`, podCapacity), 1))}
 }
 
 // kinds are the Rollouts that operations come to, by name.
