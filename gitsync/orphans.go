@@ -51,7 +51,9 @@ func (o Observation) mayBeOrphaned(k Key) bool {
 		return true
 	}
 	return slices.ContainsFunc(o.Project.Spec.OrphanedResources.Ignore, func(r gitopsv1.OrphanedResource) bool {
-		fits := func(pattern, value string) bool { return pattern == "" || pattern == value || matchesAny([]string{pattern}, value) }
+		fits := func(pattern, value string) bool {
+			return pattern == "" || pattern == value || matchesAny([]string{pattern}, value)
+		}
 		return fits(r.Group, k.Group) && fits(r.Kind, k.Kind) && fits(r.Name, k.Name)
 	})
 }

@@ -322,7 +322,9 @@ func TestTheServerListensAndEndsWithItsContext(t *testing.T) {
 	if answer.StatusCode != http.StatusOK {
 		t.Errorf("status %d", answer.StatusCode)
 	}
-	waitFor(t, func() bool { return w.annotation(&gitopsv1.Application{}, "shop", gitopsv1.AnnotationRefresh) == "normal" })
+	waitFor(t, func() bool {
+		return w.annotation(&gitopsv1.Application{}, "shop", gitopsv1.AnnotationRefresh) == "normal"
+	})
 	http.DefaultClient.CloseIdleConnections()
 	end()
 	if err := <-ended; err != nil {
