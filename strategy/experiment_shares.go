@@ -29,7 +29,7 @@ func experimentShares(r *v1alpha1.Rollout, s *v1alpha1.RolloutStatus, experiment
 		}
 		for t := range e.Spec.Templates {
 			if name := routedService(e, &e.Spec.Templates[t]); name != "" {
-				add(trafficrouting.Share{Service: name, Weight: shareOf(r, s, e, &e.Spec.Templates[t])})
+				add(trafficrouting.Share{Service: name, Weight: allowedShare(r, s, e, &e.Spec.Templates[t])})
 			}
 		}
 	}
@@ -42,6 +42,18 @@ func experimentShares(r *v1alpha1.Rollout, s *v1alpha1.RolloutStatus, experiment
 		}
 	}
 	return shares
+}
+
+// allowedShare is shareOf once the Service is written down in the status: one that is in the routes before that could be forgotten there.
+func allowedShare(r *v1alpha1.Rollout, s *v1alpha1.RolloutStatus, e *v1alpha1.Experiment, t *v1alpha1.TemplateSpec) int32 {
+	if !isRecorded(recorded(s), v1alpha1.ExperimentServiceName(e, t)) {
+		return 0
+	}
+	return shareOf(r, s, e, t)
+}
+
+func isRecorded(all []v1alpha1.WeightDestination, service string) bool {
+	return slices.ContainsFunc(all, func(d v1alpha1.WeightDestination) bool { return d.ServiceName == service })
 }
 
 // shareOf is the weight that a template should have now: none unless its Experiment is the one of the current step and runs, and its Service has
@@ -116,20 +128,29 @@ func sumOf(shares []trafficrouting.Share) (sum int32) {
 	return sum
 }
 
-// recordShares writes down which shares of experiments the routes hold. One that was there stays until the routes were seen without it, because
-// a Service that nobody remembers is never taken out of them.
-func (o *Observation) recordShares(weights *v1alpha1.TrafficWeights) {
+// recordShares writes down which shares of experiments the routes hold, and which they are to get next. One that was there stays until the routes
+// were seen without it, because a Service that nobody remembers is never taken out of them.
+func (o *Observation) recordShares(s *v1alpha1.RolloutStatus, weights *v1alpha1.TrafficWeights) {
 	for _, share := range o.Traffic.Additional {
 		weights.Additional = append(weights.Additional, v1alpha1.WeightDestination{
 			Weight: share.Weight, ServiceName: share.Service, PodTemplateHash: o.hashBehind(share.Service),
 		})
 		weights.Stable.Weight -= share.Weight
 	}
+	for i := range o.Experiments {
+		e := &o.Experiments[i]
+		for t := range e.Spec.Templates {
+			name := routedService(e, &e.Spec.Templates[t])
+			if name != "" && !isRecorded(weights.Additional, name) && shareOf(o.Rollout, s, e, &e.Spec.Templates[t]) > 0 {
+				weights.Additional = append(weights.Additional, v1alpha1.WeightDestination{ServiceName: name, PodTemplateHash: o.hashBehind(name)})
+			}
+		}
+	}
 	if o.Traffic.Exact {
 		return
 	}
 	for _, before := range recorded(&o.Rollout.Status) {
-		if !slices.ContainsFunc(weights.Additional, func(d v1alpha1.WeightDestination) bool { return d.ServiceName == before.ServiceName }) {
+		if !isRecorded(weights.Additional, before.ServiceName) {
 			weights.Additional = append(weights.Additional, before)
 			weights.Stable.Weight -= before.Weight
 		}

@@ -34,6 +34,9 @@ func trial(t *testing.T, name string, change ...func(*v1alpha1.Experiment)) v1al
 func TestSharesOfExperiments(t *testing.T) {
 	const name = "web-new-2-0"
 	current := status(func(s *v1alpha1.RolloutStatus) { s.Canary.CurrentExperiment = name })
+	written := status(func(s *v1alpha1.RolloutStatus) {
+		s.Canary.Weights = &v1alpha1.TrafficWeights{Additional: []v1alpha1.WeightDestination{{ServiceName: name + "-a"}}}
+	})
 	was := status(func(s *v1alpha1.RolloutStatus) {
 		s.Canary.Weights = &v1alpha1.TrafficWeights{Additional: []v1alpha1.WeightDestination{{ServiceName: name + "-a", Weight: 5}}}
 	})
@@ -56,19 +59,20 @@ func TestSharesOfExperiments(t *testing.T) {
 		trials []v1alpha1.Experiment
 		want   []trafficrouting.Share
 	}{
-		"the one of the current step":                          {[]func(*Observation){current}, []v1alpha1.Experiment{trial(t, name)}, []trafficrouting.Share{share(name+"-a", 5)}},
-		"one that the status does not name":                    {nil, []v1alpha1.Experiment{trial(t, name)}, []trafficrouting.Share{share(name+"-a", 0)}},
-		"one whose pods are not all there yet":                 {[]func(*Observation){current}, []v1alpha1.Experiment{trial(t, name, template(1, "Progressing"))}, []trafficrouting.Share{share(name+"-a", 0)}},
+		"the one of the current step":                          {[]func(*Observation){current, written}, []v1alpha1.Experiment{trial(t, name)}, []trafficrouting.Share{share(name+"-a", 5)}},
+		"one that is not written down yet":                     {[]func(*Observation){current}, []v1alpha1.Experiment{trial(t, name)}, []trafficrouting.Share{share(name+"-a", 0)}},
+		"one that the status does not name":                    {[]func(*Observation){written}, []v1alpha1.Experiment{trial(t, name)}, []trafficrouting.Share{share(name+"-a", 0)}},
+		"one whose pods are not all there yet":                 {[]func(*Observation){current, written}, []v1alpha1.Experiment{trial(t, name, template(1, "Progressing"))}, []trafficrouting.Share{share(name+"-a", 0)}},
 		"one that lost some pods keeps its share":              {[]func(*Observation){current, was}, []v1alpha1.Experiment{trial(t, name, template(1, "Progressing"))}, []trafficrouting.Share{share(name+"-a", 5)}},
 		"one that lost every pod":                              {[]func(*Observation){current, was}, []v1alpha1.Experiment{trial(t, name, template(0, "Progressing"))}, []trafficrouting.Share{share(name+"-a", 0)}},
-		"one that is over":                                     {[]func(*Observation){current}, []v1alpha1.Experiment{trial(t, name, phase(v1alpha1.AnalysisPhaseSuccessful))}, []trafficrouting.Share{share(name+"-a", 0)}},
-		"after an abort":                                       {[]func(*Observation){current, status(func(s *v1alpha1.RolloutStatus) { s.Abort = true })}, []v1alpha1.Experiment{trial(t, name)}, []trafficrouting.Share{share(name+"-a", 0)}},
-		"at a later step":                                      {[]func(*Observation){current, step(1)}, []v1alpha1.Experiment{trial(t, name)}, []trafficrouting.Share{share(name+"-a", 0)}},
-		"weights that somebody spoiled":                        {[]func(*Observation){current}, []v1alpha1.Experiment{trial(t, name, marked("five"))}, []trafficrouting.Share{share(name+"-a", 0), share(name+"-b", 0)}},
-		"weights beyond everything":                            {[]func(*Observation){current}, []v1alpha1.Experiment{trial(t, name, marked(`{"a":101}`))}, []trafficrouting.Share{share(name+"-a", 0)}},
+		"one that is over":                                     {[]func(*Observation){current, written}, []v1alpha1.Experiment{trial(t, name, phase(v1alpha1.AnalysisPhaseSuccessful))}, []trafficrouting.Share{share(name+"-a", 0)}},
+		"after an abort":                                       {[]func(*Observation){current, written, status(func(s *v1alpha1.RolloutStatus) { s.Abort = true })}, []v1alpha1.Experiment{trial(t, name)}, []trafficrouting.Share{share(name+"-a", 0)}},
+		"at a later step":                                      {[]func(*Observation){current, step(1), written}, []v1alpha1.Experiment{trial(t, name)}, []trafficrouting.Share{share(name+"-a", 0)}},
+		"weights that somebody spoiled":                        {[]func(*Observation){current, written}, []v1alpha1.Experiment{trial(t, name, marked("five"))}, []trafficrouting.Share{share(name+"-a", 0), share(name+"-b", 0)}},
+		"weights beyond everything":                            {[]func(*Observation){current, written}, []v1alpha1.Experiment{trial(t, name, marked(`{"a":101}`))}, []trafficrouting.Share{share(name+"-a", 0)}},
 		"one that no route knows any more":                     {[]func(*Observation){current}, []v1alpha1.Experiment{trial(t, name, func(e *v1alpha1.Experiment) { e.Annotations = nil })}, nil},
 		"one that is gone and was in the routes":               {[]func(*Observation){was}, nil, []trafficrouting.Share{share(name+"-a", 0)}},
-		"an old one and a new one with a Service of that name": {[]func(*Observation){current}, []v1alpha1.Experiment{trial(t, name+"-old", func(e *v1alpha1.Experiment) { e.Spec.Templates[0].Service.Name = name + "-a" }), trial(t, name)}, []trafficrouting.Share{share(name+"-a", 5)}},
+		"an old one and a new one with a Service of that name": {[]func(*Observation){current, written}, []v1alpha1.Experiment{trial(t, name+"-old", func(e *v1alpha1.Experiment) { e.Spec.Templates[0].Service.Name = name + "-a" }), trial(t, name)}, []trafficrouting.Share{share(name+"-a", 5)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := seen(t, withTrial, c.change...)
@@ -83,7 +87,10 @@ func TestTheCanaryMakesRoomForAnExperiment(t *testing.T) {
 	const name = "web-new-2-1"
 	const crowded = `{canaryService: canary, stableService: stable, trafficRouting: {gatewayAPI: {httpRoute: web}},
   steps: [{setWeight: 50}, {experiment: {templates: [{name: a, specRef: stable, weight: 60}]}}]}`
-	o := seen(t, crowded, pods("new", 5, 5), held(50), step(1), status(func(s *v1alpha1.RolloutStatus) { s.Canary.CurrentExperiment = name }))
+	o := seen(t, crowded, pods("new", 5, 5), held(50), step(1), status(func(s *v1alpha1.RolloutStatus) {
+		s.Canary.CurrentExperiment = name
+		s.Canary.Weights = &v1alpha1.TrafficWeights{Additional: []v1alpha1.WeightDestination{{ServiceName: name + "-a"}}}
+	}))
 	o.Experiments = []v1alpha1.Experiment{trial(t, name, func(e *v1alpha1.Experiment) { e.Annotations[v1alpha1.AnnotationExperimentWeights] = `{"a":60}` })}
 	plan := Decide(*o)
 	if plan.Traffic == nil {
@@ -120,5 +127,18 @@ func TestOnlyTheExperimentOfThisPlaceIsHeard(t *testing.T) {
 				t.Errorf("aborted: %t", got)
 			}
 		})
+	}
+}
+
+func TestTheServiceOfAnExperimentIsWrittenDownBeforeItIsInTheRoutes(t *testing.T) {
+	const name = "web-new-2-0"
+	o := seen(t, withTrial, status(func(s *v1alpha1.RolloutStatus) { s.Canary.CurrentExperiment = name }))
+	o.Experiments = []v1alpha1.Experiment{trial(t, name)}
+	plan := Decide(*o)
+	if plan.Traffic != nil && sumOf(plan.Traffic.Split.Additional) > 0 {
+		t.Errorf("it gets requests already: %+v", plan.Traffic.Split)
+	}
+	if !isRecorded(recorded(&plan.Status), name+"-a") || plan.Calm {
+		t.Errorf("the status remembers %+v; the write can wait: %t", recorded(&plan.Status), plan.Calm)
 	}
 }

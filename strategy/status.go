@@ -83,7 +83,7 @@ func recordTraffic(o *Observation, p *position) {
 		Canary: v1alpha1.WeightDestination{Weight: o.Traffic.Highest, ServiceName: o.Canary.Name, PodTemplateHash: s.CurrentPodHash},
 		Stable: v1alpha1.WeightDestination{Weight: full - o.Traffic.Highest, ServiceName: o.Stable.Name, PodTemplateHash: s.StableRS},
 	}
-	o.recordShares(weights)
+	o.recordShares(s, weights)
 	switch o.Traffic.Confirmation {
 	case trafficrouting.Confirmed:
 		weights.Verified = ptr.To(true)
