@@ -22,7 +22,15 @@ func (p *position) activeServes(o *Observation) bool {
 func insideDelay(o *Observation, p *position) bool {
 	c := p.current
 	return blueGreen(o.Rollout) != nil && c != nil && c.Deadline != nil && o.Now.Before(*c.Deadline) &&
-		c.Spec == p.replicas && c.Available == p.replicas && !p.status.Abort && p.stable != nil && c.Created.Before(p.stable.Created)
+		c.Spec == p.replicas && c.Available == p.replicas && !p.status.Abort && p.stable != nil && olderThan(c, p.stable)
+}
+
+// olderThan compares by creation, which is known to the second, and then by number, which a revision keeps until it is asked for again.
+func olderThan(a, b *Revision) bool {
+	if a.Created.Equal(b.Created) {
+		return a.Number < b.Number
+	}
+	return a.Created.Before(b.Created)
 }
 
 // cutOver decides whether the active Service should point at the current revision.

@@ -57,6 +57,8 @@ func TestTheActiveServiceFollowsDecisionsOnly(t *testing.T) {
 		"a pause does not keep it from being put right":         {atOnce, []func(*Observation){whole, active("gone"), paused1}, []string{"active old"}},
 		"a pause holds the switch":                              {atOnce, []func(*Observation){whole, paused1}, nil},
 		"a return inside the delay asks nobody":                 {manually, []func(*Observation){whole, older("new"), deadline("new", time.Second)}, []string{"active new"}},
+		"the same where both were made in one second":           {manually, []func(*Observation){whole, inOneSecond(0), deadline("new", time.Second)}, []string{"active new"}},
+		"of two made in one second the later one is younger":    {manually, []func(*Observation){whole, inOneSecond(2), deadline("new", time.Second)}, nil},
 		"what is younger may have been turned away from":        {manually, []func(*Observation){whole, deadline("new", time.Second)}, nil},
 		"it is not switched before it is known who serves":      {atOnce, []func(*Observation){whole, lost}, nil},
 		"one that selects everything waits for the whole color": {atOnce, []func(*Observation){pods("new", 10, 9), active("")}, []string{"active old"}},
@@ -77,6 +79,14 @@ func TestTheActiveServiceFollowsDecisionsOnly(t *testing.T) {
 
 func older(hash string) func(*Observation) {
 	return func(o *Observation) { o.revision(hash).Created = noon.Add(-24 * time.Hour) }
+}
+
+// inOneSecond gives both revisions the same time of creation, and the new one a number; that of the old one is 1.
+func inOneSecond(number int64) func(*Observation) {
+	return func(o *Observation) {
+		r := o.revision("new")
+		r.Created, r.Number = o.revision("old").Created, number
+	}
 }
 
 func lost(o *Observation) { o.Rollout.Status = v1alpha1.RolloutStatus{} }
