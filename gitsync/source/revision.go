@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -39,9 +40,7 @@ func checkRevision(revision string) error {
 
 // find gives the commit that a revision asks for: an exact name first, where a branch beats a tag, then a semver constraint on tags.
 func (r refs) find(revision, tagPrefix string) (string, error) {
-	if revision == "" {
-		revision = "HEAD"
-	}
+	revision = cmp.Or(revision, "HEAD")
 	for _, name := range []string{revision, "refs/heads/" + revision, "refs/tags/" + revision} {
 		if sha := r[name]; sha != "" && (name == "HEAD" || strings.HasPrefix(name, "refs/")) {
 			return sha, nil
@@ -57,8 +56,16 @@ func (r refs) find(revision, tagPrefix string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("there is no branch or tag %q, and it is neither a full commit SHA nor a version constraint", revision)
 	}
+	sha := r.newest(constraint, tagPrefix)
+	if sha == "" {
+		return "", fmt.Errorf("no tag that begins with %q fulfils %q", tagPrefix, revision)
+	}
+	return sha, nil
+}
+
+// newest gives the commit of the highest version among the tags with a prefix; empty if none fulfils the constraint.
+func (r refs) newest(constraint *semver.Constraints, tagPrefix string) (sha string) {
 	var best *semver.Version
-	var sha string
 	for name, commit := range r {
 		tag, isTag := strings.CutPrefix(name, "refs/tags/"+tagPrefix)
 		v, err := semver.NewVersion(tag)
@@ -70,8 +77,5 @@ func (r refs) find(revision, tagPrefix string) (string, error) {
 			best, sha = v, commit
 		}
 	}
-	if best == nil {
-		return "", fmt.Errorf("no tag that begins with %q fulfils %q", tagPrefix, revision)
-	}
-	return sha, nil
+	return sha
 }
