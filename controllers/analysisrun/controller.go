@@ -7,20 +7,16 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/record"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/sluice-delivery/sluice/analysis"
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
@@ -28,8 +24,6 @@ import (
 )
 
 const (
-	firstBackoff = 5 * time.Millisecond
-	lastBackoff  = 10 * time.Second
 	// atOnce is how many runs are measured at the same time: a measurement waits for its server and costs little meanwhile, so that a
 	// few hundred servers may hang before a run waits for another one.
 	atOnce = 256
@@ -57,25 +51,13 @@ type Controller struct {
 // Register adds the loop to a manager and its metrics to a registry.
 func (c *Controller) Register(mgr ctrl.Manager, registry prometheus.Registerer) error {
 	c.passes = kube.NewPasses("analysis_run", "an AnalysisRun")
-	if err := errors.Join(registry.Register(c.passes), registry.Register(census{reader: mgr.GetCache()})); err != nil {
+	if err := errors.Join(registry.Register(c.passes), registry.Register(newCensus(mgr.GetCache()))); err != nil {
 		return fmt.Errorf("registering the metrics of analysis runs: %w", err)
 	}
 	return ctrl.NewControllerManagedBy(mgr).Named("analysisrun").
 		For(&v1alpha1.AnalysisRun{}).
 		Owns(&batchv1.Job{}, builder.OnlyMetadata).
-		WithOptions(controller.Options{
-			MaxConcurrentReconciles: atOnce,
-			ReconciliationTimeout:   passLimit,
-			RecoverPanic:            ptr.To(true),
-			LogConstructor: func(r *reconcile.Request) logr.Logger {
-				log := mgr.GetLogger().WithValues("controller", "analysisrun")
-				if r != nil {
-					log = log.WithValues("namespace", r.Namespace, "name", r.Name)
-				}
-				return log
-			},
-			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstBackoff, lastBackoff),
-		}).
+		WithOptions(kube.LoopOptions(mgr, "analysisrun", atOnce, passLimit)).
 		Complete(c)
 }
 

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/kube"
 )
 
 var (
@@ -27,56 +26,41 @@ var (
 	templateMetricDesc = prometheus.NewDesc("analysis_template_metric_info", "Always 1; the labels describe a metric of an AnalysisTemplate.", []string{"namespace", "name", "type", "metric"}, nil)
 )
 
-// census describes the AnalysisRuns and AnalysisTemplates as they are in the cache at the moment of a scrape, so no series outlives its object.
-type census struct{ reader client.Reader }
-
-// Describe names the metrics.
-func (c census) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{infoDesc, phaseDesc, metricTypeDesc, metricPhaseDesc, templateDesc, templateMetricDesc} {
-		to <- d
-	}
+// newCensus describes the AnalysisRuns and AnalysisTemplates.
+func newCensus(reader client.Reader) kube.Census {
+	return kube.Census{Reader: reader, Count: count, Metrics: []*prometheus.Desc{
+		infoDesc, phaseDesc, metricTypeDesc, metricPhaseDesc, templateDesc, templateMetricDesc,
+	}}
 }
 
-// Collect counts. A cache that is not filled yet shows nothing; one that cannot be read makes the scrape fail.
-func (c census) Collect(to chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
+func count(ctx context.Context, cached client.Reader, gauge kube.Gauge) error {
 	var runs v1alpha1.AnalysisRunList
 	var templates v1alpha1.AnalysisTemplateList
-	var notStarted *cache.ErrCacheNotStarted
-	err := errors.Join(c.reader.List(ctx, &runs, client.UnsafeDisableDeepCopy), c.reader.List(ctx, &templates, client.UnsafeDisableDeepCopy))
-	if errors.As(err, &notStarted) {
-		return
-	}
-	if err != nil {
-		to <- prometheus.NewInvalidMetric(infoDesc, err)
-		return
+	if err := errors.Join(cached.List(ctx, &runs, client.UnsafeDisableDeepCopy), cached.List(ctx, &templates, client.UnsafeDisableDeepCopy)); err != nil {
+		return err
 	}
 	for i := range runs.Items {
-		describeRun(&runs.Items[i], to)
+		describeRun(&runs.Items[i], gauge)
 	}
 	for i := range templates.Items {
 		t := &templates.Items[i]
-		one(to, templateDesc, 1, t.Namespace, t.Name)
+		gauge(templateDesc, 1, t.Namespace, t.Name)
 		for _, m := range distinct(t.Spec.Metrics) {
-			one(to, templateMetricDesc, 1, t.Namespace, t.Name, typeOf(m.Provider), m.Name)
+			gauge(templateMetricDesc, 1, t.Namespace, t.Name, typeOf(m.Provider), m.Name)
 		}
 	}
+	return nil
 }
 
-func one(to chan<- prometheus.Metric, d *prometheus.Desc, value float64, labels ...string) {
-	to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
-}
-
-func describeRun(run *v1alpha1.AnalysisRun, to chan<- prometheus.Metric) {
-	one(to, infoDesc, 1, run.Namespace, run.Name, string(run.Status.Phase))
+func describeRun(run *v1alpha1.AnalysisRun, gauge kube.Gauge) {
+	gauge(infoDesc, 1, run.Namespace, run.Name, string(run.Status.Phase))
 	for _, phase := range runPhases {
-		one(to, phaseDesc, is(run.Status.Phase == phase), run.Namespace, run.Name, string(phase))
+		gauge(phaseDesc, kube.OneIf(run.Status.Phase == phase), run.Namespace, run.Name, string(phase))
 	}
 	kinds := map[string]string{}
 	for _, m := range distinct(run.Spec.Metrics) {
 		kinds[m.Name] = typeOf(m.Provider)
-		one(to, metricTypeDesc, 1, run.Namespace, run.Name, m.Name, kinds[m.Name])
+		gauge(metricTypeDesc, 1, run.Namespace, run.Name, m.Name, kinds[m.Name])
 	}
 	for _, r := range run.Status.MetricResults {
 		kind, known := kinds[r.Name]
@@ -85,7 +69,7 @@ func describeRun(run *v1alpha1.AnalysisRun, to chan<- prometheus.Metric) {
 		}
 		delete(kinds, r.Name)
 		for _, phase := range runPhases {
-			one(to, metricPhaseDesc, is(r.Phase == phase), run.Namespace, run.Name, r.Name, kind, strconv.FormatBool(r.DryRun), string(phase))
+			gauge(metricPhaseDesc, kube.OneIf(r.Phase == phase), run.Namespace, run.Name, r.Name, kind, strconv.FormatBool(r.DryRun), string(phase))
 		}
 	}
 }
@@ -98,13 +82,6 @@ func distinct(metrics []v1alpha1.Metric) []v1alpha1.Metric {
 		seen[m.Name] = true
 		return repeats
 	})
-}
-
-func is(b bool) float64 {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // typeOf is the name of a provider as the wire contract's metrics spell it.

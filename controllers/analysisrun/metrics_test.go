@@ -49,7 +49,7 @@ func TestTheMetricsDescribeWhatIsThere(t *testing.T) {
 	template.Spec.Metrics = []v1alpha1.Metric{{Name: "ratio", Provider: v1alpha1.MetricProvider{Prometheus: &v1alpha1.PrometheusMetric{}}}}
 	w := newWorld(t, run, template)
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(census{reader: w.server})
+	registry.MustRegister(newCensus(w.server))
 	w.mustPass()
 	want := []string{
 		"analysis_run_info{name=web-6d4-2,namespace=shop,phase=Successful}",
@@ -71,7 +71,7 @@ func TestNoSeriesOutlivesItsRun(t *testing.T) {
 	w := newWorld(t, run)
 	registry := prometheus.NewRegistry()
 	w.loop.passes = kube.NewPasses("analysis_run", "an AnalysisRun")
-	registry.MustRegister(w.loop.passes, census{reader: w.server})
+	registry.MustRegister(w.loop.passes, newCensus(w.server))
 	w.mustPass()
 	if got := series(t, registry); !slices.Contains(got, "analysis_run_reconcile{name=web-6d4-2,namespace=shop}") {
 		t.Errorf("the pass is not counted: %v", got)
@@ -92,7 +92,7 @@ func TestARunWhoseNamesRepeatDoesNotSpoilTheScrape(t *testing.T) {
 	template.Spec.Metrics = run.Spec.Metrics
 	w := newWorld(t, run, template)
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(census{reader: w.server})
+	registry.MustRegister(newCensus(w.server))
 	if got := series(t, registry); len(got) == 0 {
 		t.Error("nothing is described")
 	}

@@ -3,17 +3,16 @@ package application
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/gitsync"
+	"github.com/sluice-delivery/sluice/internal/kube"
 )
 
 // measures are what is counted as it happens, under the names of the wire contract. A nil one counts nothing.
@@ -37,7 +36,7 @@ func (c *Controller) Measure(registry prometheus.Registerer) error {
 	c.measures.orphans = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "argocd_app_orphaned_resources_count", Help: "Objects of the destination namespace that no Application manages, where the project asks for them.",
 	}, []string{"namespace", "name", "project"})
-	for _, one := range []prometheus.Collector{c.measures.syncs, c.measures.seconds, c.measures.took, c.measures.orphans, census{c.Client}} {
+	for _, one := range []prometheus.Collector{c.measures.syncs, c.measures.seconds, c.measures.took, c.measures.orphans, newCensus(c.Client)} {
 		if err := registry.Register(one); err != nil {
 			return err
 		}
@@ -93,33 +92,20 @@ var (
 	conditionDesc = prometheus.NewDesc("argocd_app_condition", "Conditions of a type that an Application has.", []string{"namespace", "name", "project", "condition"}, nil)
 )
 
-// census describes the Applications as they are in the cache at the moment of a scrape, so no series outlives its object.
-type census struct{ reader client.Reader }
-
-// Describe names the metrics.
-func (c census) Describe(to chan<- *prometheus.Desc) {
-	to <- infoDesc
-	to <- conditionDesc
+// newCensus describes the Applications.
+func newCensus(reader client.Reader) kube.Census {
+	return kube.Census{Reader: reader, Count: count, Metrics: []*prometheus.Desc{infoDesc, conditionDesc}}
 }
 
-// Collect counts. A cache that is not filled yet shows no Applications; one that cannot be read makes the scrape fail.
-func (c census) Collect(to chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
+func count(ctx context.Context, cached client.Reader, gauge kube.Gauge) error {
 	var list gitopsv1.ApplicationList
-	var notStarted *cache.ErrCacheNotStarted
-	err := c.reader.List(ctx, &list, client.UnsafeDisableDeepCopy)
-	if errors.As(err, &notStarted) {
-		return
-	}
-	if err != nil {
-		to <- prometheus.NewInvalidMetric(infoDesc, err)
-		return
+	if err := cached.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		return err
 	}
 	for i := range list.Items {
 		app := &list.Items[i]
 		project := gitopsv1.ProjectName(app.Spec)
-		to <- prometheus.MustNewConstMetric(infoDesc, prometheus.GaugeValue, 1, app.Namespace, app.Name, project, strconv.FormatBool(gitopsv1.IsAutomated(app.Spec)),
+		gauge(infoDesc, 1, app.Namespace, app.Name, project, strconv.FormatBool(gitopsv1.IsAutomated(app.Spec)),
 			repoOf(app.Spec), serverOf(app.Spec.Destination), app.Spec.Destination.Namespace, cmp.Or(string(app.Status.Sync.Status), "Unknown"),
 			cmp.Or(string(app.Status.Health.Status), "Unknown"), operationOf(app))
 		counts := map[gitopsv1.ApplicationConditionType]float64{}
@@ -127,9 +113,10 @@ func (c census) Collect(to chan<- prometheus.Metric) {
 			counts[condition.Type]++
 		}
 		for kind, n := range counts {
-			to <- prometheus.MustNewConstMetric(conditionDesc, prometheus.GaugeValue, n, app.Namespace, app.Name, project, string(kind))
+			gauge(conditionDesc, n, app.Namespace, app.Name, project, string(kind))
 		}
 	}
+	return nil
 }
 
 // operationOf is what is being done with an Application.

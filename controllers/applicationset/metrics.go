@@ -4,14 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/kube"
 )
 
 // Measure registers the metrics of ApplicationSets, under the names of the wire contract.
@@ -19,7 +18,7 @@ func (c *Controller) Measure(registry prometheus.Registerer) error {
 	c.took = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "argocd_appset_reconcile", Help: "Seconds that one pass over an ApplicationSet took.", Buckets: []float64{.25, .5, 1, 2, 4, 8, 16},
 	}, []string{"namespace", "name"})
-	return errors.Join(registry.Register(c.took), registry.Register(census{c.Client}))
+	return errors.Join(registry.Register(c.took), registry.Register(newCensus(c.Client)))
 }
 
 var (
@@ -27,29 +26,16 @@ var (
 	ownedDesc = prometheus.NewDesc("argocd_appset_owned_applications", "Applications that an ApplicationSet has made.", []string{"namespace", "name"}, nil)
 )
 
-// census describes the sets as they are in the cache at the moment of a scrape.
-type census struct{ reader client.Reader }
-
-// Describe names the metrics.
-func (c census) Describe(to chan<- *prometheus.Desc) {
-	to <- infoDesc
-	to <- ownedDesc
+// newCensus describes the sets.
+func newCensus(reader client.Reader) kube.Census {
+	return kube.Census{Reader: reader, Count: count, Metrics: []*prometheus.Desc{infoDesc, ownedDesc}}
 }
 
-// Collect counts. A cache that is not filled yet shows no sets; one that cannot be read makes the scrape fail.
-func (c census) Collect(to chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
+func count(ctx context.Context, cached client.Reader, gauge kube.Gauge) error {
 	var sets gitopsv1.ApplicationSetList
 	var apps gitopsv1.ApplicationList
-	err := cmp.Or(c.reader.List(ctx, &sets, client.UnsafeDisableDeepCopy), c.reader.List(ctx, &apps, client.UnsafeDisableDeepCopy))
-	var notStarted *cache.ErrCacheNotStarted
-	if errors.As(err, &notStarted) {
-		return
-	}
-	if err != nil {
-		to <- prometheus.NewInvalidMetric(infoDesc, err)
-		return
+	if err := cmp.Or(cached.List(ctx, &sets, client.UnsafeDisableDeepCopy), cached.List(ctx, &apps, client.UnsafeDisableDeepCopy)); err != nil {
+		return err
 	}
 	owned := map[string]float64{}
 	for i := range apps.Items {
@@ -65,7 +51,8 @@ func (c census) Collect(to chan<- prometheus.Metric) {
 				status = condition.Reason
 			}
 		}
-		to <- prometheus.MustNewConstMetric(infoDesc, prometheus.GaugeValue, 1, set.Namespace, set.Name, status)
-		to <- prometheus.MustNewConstMetric(ownedDesc, prometheus.GaugeValue, owned[string(set.UID)], set.Namespace, set.Name)
+		gauge(infoDesc, 1, set.Namespace, set.Name, status)
+		gauge(ownedDesc, owned[string(set.UID)], set.Namespace, set.Name)
 	}
+	return nil
 }

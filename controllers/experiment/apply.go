@@ -23,18 +23,9 @@ import (
 // errDeleting says that an object of an earlier owner still has the name that ours is to have.
 var errDeleting = errors.New("the previous one of that name is still being deleted")
 
-// apply writes a plan but for its status, from top to bottom. Each part rests on the observation alone, so a failed one does not
-// keep the others from being written; all errors are returned together. A lost lease cancels ctx and so ends the writing.
+// apply writes a plan but for its status, from top to bottom.
 func (c *Controller) apply(ctx context.Context, s *seen, plan *experiment.Plan) error {
-	var problems []error
-	try := func(doing, name string, write func() error) {
-		if ctx.Err() != nil {
-			return
-		}
-		if err := write(); err != nil {
-			problems = append(problems, fmt.Errorf("%s %s: %w", doing, name, err))
-		}
-	}
+	try, problems := kube.Attempts(ctx)
 	for _, intent := range plan.Sets {
 		if intent.Create {
 			try("creating ReplicaSet", intent.Name, func() error { return c.createSet(ctx, s, plan, intent) })
@@ -54,7 +45,7 @@ func (c *Controller) apply(ctx context.Context, s *seen, plan *experiment.Plan) 
 	for _, name := range plan.Close {
 		try("deleting Service", name, func() error { return c.closeService(ctx, s, name) })
 	}
-	return errors.Join(append(problems, ctx.Err())...)
+	return problems()
 }
 
 func (c *Controller) tell(ctx context.Context, s *seen, note strategy.Note) {

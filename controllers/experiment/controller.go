@@ -6,19 +6,14 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/record"
-	"k8s.io/client-go/util/workqueue"
-	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 	"github.com/sluice-delivery/sluice/internal/kube"
@@ -26,8 +21,6 @@ import (
 )
 
 const (
-	firstBackoff = 5 * time.Millisecond
-	lastBackoff  = 10 * time.Second
 	// passLimit ends a pass whose requests hang.
 	passLimit = time.Minute
 )
@@ -51,7 +44,7 @@ type Controller struct {
 // Register adds the loop to a manager and its metrics to a registry. The indexes by owner are those that the loop of Rollouts adds.
 func (c *Controller) Register(mgr ctrl.Manager, registry prometheus.Registerer) error {
 	c.passes = kube.NewPasses("experiment", "an Experiment")
-	if err := errors.Join(registry.Register(c.passes), registry.Register(census{reader: mgr.GetCache()})); err != nil {
+	if err := errors.Join(registry.Register(c.passes), registry.Register(newCensus(mgr.GetCache()))); err != nil {
 		return fmt.Errorf("registering the metrics of experiments: %w", err)
 	}
 	return ctrl.NewControllerManagedBy(mgr).Named("experiment").
@@ -59,19 +52,7 @@ func (c *Controller) Register(mgr ctrl.Manager, registry prometheus.Registerer) 
 		Owns(&appsv1.ReplicaSet{}).
 		Owns(&v1alpha1.AnalysisRun{}).
 		Owns(&corev1.Service{}).
-		WithOptions(controller.Options{
-			MaxConcurrentReconciles: c.Concurrency,
-			ReconciliationTimeout:   passLimit,
-			RecoverPanic:            ptr.To(true),
-			LogConstructor: func(r *reconcile.Request) logr.Logger {
-				log := mgr.GetLogger().WithValues("controller", "experiment")
-				if r != nil {
-					log = log.WithValues("namespace", r.Namespace, "name", r.Name)
-				}
-				return log
-			},
-			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstBackoff, lastBackoff),
-		}).
+		WithOptions(kube.LoopOptions(mgr, "experiment", c.Concurrency, passLimit)).
 		Complete(c)
 }
 

@@ -291,10 +291,10 @@ func TestMetrics(t *testing.T) {
 # TYPE experiment_info gauge
 experiment_info{name="exp",namespace="shop",phase="Successful"} 1
 `
-	if err := testutil.CollectAndCompare(census{w.server}, strings.NewReader(want), "experiment_info"); err != nil {
+	if err := testutil.CollectAndCompare(newCensus(w.server), strings.NewReader(want), "experiment_info"); err != nil {
 		t.Error(err)
 	}
-	if n := testutil.CollectAndCount(census{w.server}, "experiment_phase"); n != 6 {
+	if n := testutil.CollectAndCount(newCensus(w.server), "experiment_phase"); n != 6 {
 		t.Errorf("there are %d series of phases", n)
 	}
 }

@@ -17,24 +17,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/kube"
 	"github.com/sluice-delivery/sluice/strategy"
 )
 
 // errRejected says that the API server calls the pod template invalid: the spec is wrong, and a repetition would not help.
 var errRejected = errors.New("the pod template was rejected")
 
-// apply writes a plan but for its status, from top to bottom. Each part rests on the observation alone, so a failed one does not
-// keep the others from being written; all errors are returned together. A lost lease cancels ctx and so ends the writing.
+// apply writes a plan but for its status, from top to bottom.
 func (c *Controller) apply(ctx context.Context, s *seen, plan *strategy.Plan) error {
-	var problems []error
-	try := func(doing, name string, write func() error) {
-		if ctx.Err() != nil {
-			return
-		}
-		if err := write(); err != nil {
-			problems = append(problems, fmt.Errorf("%s %s: %w", doing, name, err))
-		}
-	}
+	try, problems := kube.Attempts(ctx)
 	if plan.Traffic != nil {
 		try("dividing the traffic of", s.Rollout.Name, func() error { return c.route(ctx, s, *plan.Traffic) })
 	}
@@ -64,7 +56,7 @@ func (c *Controller) apply(ctx context.Context, s *seen, plan *strategy.Plan) er
 	if plan.Stamp != nil {
 		try("stamping Rollout", s.Rollout.Name, func() error { return c.stamp(ctx, s, *plan.Stamp) })
 	}
-	return errors.Join(append(problems, ctx.Err())...)
+	return problems()
 }
 
 func (c *Controller) route(ctx context.Context, s *seen, intent strategy.TrafficIntent) error {
@@ -97,7 +89,7 @@ func (c *Controller) point(ctx context.Context, s *seen, intent strategy.Service
 	return nil
 }
 
-func (c *Controller) applyScale(ctx context.Context, s *seen, plan *strategy.Plan, try func(string, string, func() error)) {
+func (c *Controller) applyScale(ctx context.Context, s *seen, plan *strategy.Plan, try kube.Try) {
 	for _, intent := range plan.Scale {
 		if intent.Create {
 			try("creating ReplicaSet", intent.Name, func() error { return c.create(ctx, s, plan, intent) })
@@ -229,22 +221,26 @@ func failCreation(s *seen, plan *strategy.Plan, name string, cause error) {
 }
 
 func (c *Controller) start(ctx context.Context, s *seen, intent strategy.RunIntent) error {
-	run := intent.Run.DeepCopy()
-	err := c.Client.Create(ctx, run)
+	return c.createOwned(ctx, s, intent.Run.DeepCopy(), &v1alpha1.AnalysisRun{}, intent.Why)
+}
+
+// createOwned creates an object of the Rollout and tells why. One that is there already and is ours comes from a pass whose end was lost; it is
+// read into existing.
+func (c *Controller) createOwned(ctx context.Context, s *seen, o, existing client.Object, why strategy.Note) error {
+	err := c.Client.Create(ctx, o)
 	if apierrors.IsAlreadyExists(err) {
-		existing := &v1alpha1.AnalysisRun{}
-		if err := c.Live.Get(ctx, client.ObjectKeyFromObject(run), existing); err != nil {
+		if err := c.Live.Get(ctx, client.ObjectKeyFromObject(o), existing); err != nil {
 			return client.IgnoreNotFound(err)
 		}
 		if metav1.IsControlledBy(existing, s.Rollout) {
-			return nil // ours, from a pass whose end was lost; the cache will show it
+			return nil // the cache will show it
 		}
 		return fmt.Errorf("there is one of that name that does not belong to this Rollout: delete or rename it")
 	}
 	if err != nil {
 		return err
 	}
-	c.tellNote(ctx, s.Rollout, intent.Why)
+	c.tellNote(ctx, s.Rollout, why)
 	return nil
 }
 

@@ -8,13 +8,13 @@ import (
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/kube"
 	"github.com/sluice-delivery/sluice/strategy"
 )
 
@@ -60,7 +60,7 @@ func (c *Controller) observeTemplates(ctx context.Context, s *seen) error {
 	return nil
 }
 
-func (c *Controller) applyExperiments(ctx context.Context, s *seen, plan *strategy.Plan, try func(string, string, func() error)) {
+func (c *Controller) applyExperiments(ctx context.Context, s *seen, plan *strategy.Plan, try kube.Try) {
 	if start := plan.StartExperiment; start != nil {
 		try("creating Experiment", start.Experiment.Name, func() error { return c.startExperiment(ctx, s, *start) })
 	}
@@ -86,23 +86,7 @@ func (c *Controller) applyExperiments(ctx context.Context, s *seen, plan *strate
 }
 
 func (c *Controller) startExperiment(ctx context.Context, s *seen, intent strategy.ExperimentIntent) error {
-	e := intent.Experiment.DeepCopy()
-	err := c.Client.Create(ctx, e)
-	if apierrors.IsAlreadyExists(err) {
-		existing := &v1alpha1.Experiment{}
-		if err := c.Live.Get(ctx, client.ObjectKeyFromObject(e), existing); err != nil {
-			return client.IgnoreNotFound(err)
-		}
-		if metav1.IsControlledBy(existing, s.Rollout) {
-			return nil // ours, from a pass whose end was lost; the cache will show it
-		}
-		return fmt.Errorf("there is one of that name that does not belong to this Rollout: delete or rename it")
-	}
-	if err != nil {
-		return err
-	}
-	c.tellNote(ctx, s.Rollout, intent.Why)
-	return nil
+	return c.createOwned(ctx, s, intent.Experiment.DeepCopy(), &v1alpha1.Experiment{}, intent.Why)
 }
 
 func (c *Controller) changeExperiment(ctx context.Context, s *seen, name string, part change) error {

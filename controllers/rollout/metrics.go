@@ -2,14 +2,12 @@ package rollout
 
 import (
 	"context"
-	"errors"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/kube"
 )
 
 func countEvents() *prometheus.CounterVec {
@@ -35,32 +33,17 @@ var (
 	updatedDesc     = prometheus.NewDesc("rollout_info_replicas_updated", "Pods of the newest revision of a Rollout.", infoLabels, nil)
 )
 
-// census describes the Rollouts as they are in the cache at the moment of a scrape, so no series outlives its object.
-type census struct{ reader client.Reader }
-
-// Describe names the metrics.
-func (c census) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{infoDesc, phaseDesc, desiredDesc, availableDesc, unavailableDesc, updatedDesc, durationDesc, progressDesc, waitDesc} {
-		to <- d
-	}
+// newCensus describes the Rollouts.
+func newCensus(reader client.Reader) kube.Census {
+	return kube.Census{Reader: reader, Count: count, Metrics: []*prometheus.Desc{
+		infoDesc, phaseDesc, desiredDesc, availableDesc, unavailableDesc, updatedDesc, durationDesc, progressDesc, waitDesc,
+	}}
 }
 
-// Collect counts. A cache that is not filled yet shows no Rollouts; one that cannot be read makes the scrape fail.
-func (c census) Collect(to chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
+func count(ctx context.Context, cached client.Reader, gauge kube.Gauge) error {
 	var list v1alpha1.RolloutList
-	var notStarted *cache.ErrCacheNotStarted
-	err := c.reader.List(ctx, &list, client.UnsafeDisableDeepCopy)
-	if errors.As(err, &notStarted) {
-		return
-	}
-	if err != nil {
-		to <- prometheus.NewInvalidMetric(infoDesc, err)
-		return
-	}
-	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
-		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	if err := cached.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		return err
 	}
 	for i := range list.Items {
 		r := &list.Items[i]
@@ -77,13 +60,10 @@ func (c census) Collect(to chan<- prometheus.Metric) {
 			gauge(waitDesc, waited, r.Namespace, r.Name, d.CompletionStatus)
 		}
 		for _, phase := range phases {
-			value := 0.0
-			if r.Status.Phase == phase {
-				value = 1
-			}
-			gauge(phaseDesc, value, r.Namespace, r.Name, string(phase))
+			gauge(phaseDesc, kube.OneIf(r.Status.Phase == phase), r.Namespace, r.Name, string(phase))
 		}
 	}
+	return nil
 }
 
 func strategyName(r *v1alpha1.Rollout) string {

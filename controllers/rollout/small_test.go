@@ -119,7 +119,7 @@ func TestTheMetricsOfARolloutVanishWithIt(t *testing.T) {
 	w := newWorld(t, append(around(), canary())...)
 	w.loop.passes, w.loop.told = kube.NewPasses("rollout", "a Rollout"), countEvents()
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(w.loop.passes, w.loop.told, census{reader: w.server})
+	registry.MustRegister(w.loop.passes, w.loop.told, newCensus(w.server))
 	w.settle()
 	names := func() map[string]bool {
 		families, err := registry.Gather()
@@ -155,7 +155,7 @@ func TestTheInfoOfARolloutNamesStrategyRouterAndPhase(t *testing.T) {
 	w := newWorld(t, append(around(), canary())...)
 	w.settle()
 	metrics := make(chan prometheus.Metric, 100)
-	census{reader: w.server}.Collect(metrics)
+	newCensus(w.server).Collect(metrics)
 	var m dto.Metric
 	if err := (<-metrics).Write(&m); err != nil {
 		t.Fatal(err)

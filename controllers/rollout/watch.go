@@ -7,16 +7,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -35,8 +32,6 @@ const (
 )
 
 const (
-	firstBackoff = 5 * time.Millisecond
-	lastBackoff  = 10 * time.Second
 	// passLimit ends a pass whose requests hang.
 	passLimit = time.Minute
 	// routesRetry is how soon a Rollout is looked at again that names a kind of route which the cluster does not serve.
@@ -48,7 +43,7 @@ const (
 func (c *Controller) Register(mgr ctrl.Manager, workloads cache.Cache, registry prometheus.Registerer) error {
 	c.Workloads = workloads
 	c.passes, c.told = kube.NewPasses("rollout", "a Rollout"), countEvents()
-	for _, metrics := range []prometheus.Collector{c.passes, c.told, census{reader: mgr.GetCache()}} {
+	for _, metrics := range []prometheus.Collector{c.passes, c.told, newCensus(mgr.GetCache())} {
 		if err := registry.Register(metrics); err != nil {
 			return fmt.Errorf("registering the metrics of rollouts: %w", err)
 		}
@@ -78,12 +73,7 @@ func (c *Controller) Register(mgr ctrl.Manager, workloads cache.Cache, registry 
 		Watches(&corev1.Service{}, c.naming(fieldServices, nameOf)).
 		Watches(&v1alpha1.AnalysisTemplate{}, c.naming(fieldTemplates, anyTemplate)).
 		Watches(&v1alpha1.ClusterAnalysisTemplate{}, c.naming(fieldTemplates, anyTemplate)).
-		WithOptions(controller.Options{
-			MaxConcurrentReconciles: c.Concurrency,
-			ReconciliationTimeout:   passLimit,
-			LogConstructor:          func(r *reconcile.Request) logr.Logger { return logger(mgr, r) },
-			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstBackoff, lastBackoff),
-		}).
+		WithOptions(kube.LoopOptions(mgr, "rollout", c.Concurrency, passLimit)).
 		Build(c)
 	if err != nil {
 		return fmt.Errorf("building the loop of rollouts: %w", err)
@@ -101,15 +91,6 @@ func (c *Controller) Register(mgr ctrl.Manager, workloads cache.Cache, registry 
 		return loop.Watch(source.Kind(workloads, kind, c.naming(fieldWorkloads, workloadKey), predicate.GenerationChangedPredicate{}))
 	}
 	return nil
-}
-
-// logger names the object in each line of the log.
-func logger(mgr ctrl.Manager, r *reconcile.Request) logr.Logger {
-	l := mgr.GetLogger().WithValues("controller", "rollout")
-	if r != nil {
-		l = l.WithValues("namespace", r.Namespace, "name", r.Name)
-	}
-	return l
 }
 
 // naming wakes the Rollouts whose index field holds one of the keys of an object that changed.
