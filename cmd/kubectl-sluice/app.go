@@ -69,6 +69,16 @@ func (s *session) appKey(arg string) (client.ObjectKey, error) {
 	return client.ObjectKey{Namespace: namespace, Name: name}, nil
 }
 
+// openApp connects to the cluster and reads which Application is meant.
+func (s *session) openApp(arg string) (client.WithWatch, client.ObjectKey, error) {
+	key, err := s.appKey(arg)
+	if err != nil {
+		return nil, key, err
+	}
+	c, err := s.connect()
+	return c, key, err
+}
+
 // appAction is a verb bound to one Application.
 type appAction func(ctx context.Context, c client.WithWatch, key client.ObjectKey) (string, error)
 
@@ -77,25 +87,13 @@ func newAppAction(s *session, use, short string, do appAction) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " NAME", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: s.completeApps,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			key, err := s.appKey(args[0])
-			if err != nil {
-				return err
-			}
-			c, err := s.connect()
+			c, key, err := s.openApp(args[0])
 			if err != nil {
 				return err
 			}
 			return s.tell(do(cmd.Context(), c, key))
 		},
 	}
-}
-
-// tell prints what a verb asked for.
-func (s *session) tell(said string, err error) error {
-	if err != nil {
-		return err
-	}
-	return s.print([]line{text(plain, said)})
 }
 
 // picks says which Applications a command is about.

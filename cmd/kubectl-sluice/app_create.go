@@ -142,11 +142,7 @@ func newAppSet(s *session) *cobra.Command {
   kubectl sluice app set shop --kustomize-image app=registry.example/app:v2`,
 		Args: cobra.ExactArgs(1), ValidArgsFunction: s.completeApps,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			key, err := s.appKey(args[0])
-			if err != nil {
-				return err
-			}
-			c, err := s.connect()
+			c, key, err := s.openApp(args[0])
 			if err != nil {
 				return err
 			}

@@ -38,11 +38,7 @@ func newAppGet(s *session) *cobra.Command {
 }
 
 func (s *session) appGet(ctx context.Context, name string, o *looking) error {
-	key, err := s.appKey(name)
-	if err != nil {
-		return err
-	}
-	c, err := s.connect()
+	c, key, err := s.openApp(name)
 	if err != nil {
 		return err
 	}
@@ -52,20 +48,13 @@ func (s *session) appGet(ctx context.Context, name string, o *looking) error {
 		}
 	}
 	draw := func(app *gitopsv1.Application) ([]line, error) { return s.drawApp(app, o) }
-	if o.watch {
-		return follow(ctx, s, func(ctx context.Context, show func(*gitopsv1.Application, error) error) error {
+	return look(ctx, s, o.watch, sight[*gitopsv1.Application]{
+		load: func(ctx context.Context) (*gitopsv1.Application, error) { return view.LoadApplication(ctx, c, key) },
+		watch: func(ctx context.Context, show func(*gitopsv1.Application, error) error) error {
 			return view.WatchApplication(ctx, c, key, show)
-		}, draw)
-	}
-	app, err := view.LoadApplication(ctx, c, key)
-	if err != nil {
-		return err
-	}
-	lines, err := draw(app)
-	if err != nil {
-		return err
-	}
-	return s.print(lines)
+		},
+		draw: draw,
+	})
 }
 
 // refreshed asks for a look at the repository and waits for its end.
@@ -227,11 +216,7 @@ func newAppResources(s *session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "resources NAME", Short: "List the resources of an Application", Args: cobra.ExactArgs(1), ValidArgsFunction: s.completeApps,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			key, err := s.appKey(args[0])
-			if err != nil {
-				return err
-			}
-			c, err := s.connect()
+			c, key, err := s.openApp(args[0])
 			if err != nil {
 				return err
 			}
@@ -239,11 +224,7 @@ func newAppResources(s *session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			lines, err := s.drawResources(app, format)
-			if err != nil {
-				return err
-			}
-			return s.print(lines)
+			return s.show(s.drawResources(app, format))
 		},
 	}
 	format.bind(cmd)

@@ -20,11 +20,7 @@ func newAppHistory(s *session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "history NAME", Short: "List what was deployed, with the numbers that rollback takes", Args: cobra.ExactArgs(1), ValidArgsFunction: s.completeApps,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			key, err := s.appKey(args[0])
-			if err != nil {
-				return err
-			}
-			c, err := s.connect()
+			c, key, err := s.openApp(args[0])
 			if err != nil {
 				return err
 			}
@@ -32,11 +28,7 @@ func newAppHistory(s *session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			lines, err := s.drawHistory(app.Status.History, format)
-			if err != nil {
-				return err
-			}
-			return s.print(lines)
+			return s.show(s.drawHistory(app.Status.History, format))
 		},
 	}
 	cmd.Flags().StringVarP(&format, "output", "o", "wide", "Output format: wide, id, json, yaml")

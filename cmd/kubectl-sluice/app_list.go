@@ -55,11 +55,7 @@ func (s *session) appList(ctx context.Context, o *listing) error {
 		return err
 	}
 	apps = slices.DeleteFunc(apps, func(a gitopsv1.Application) bool { return !o.wants(a) })
-	lines, err := s.drawApps(apps, o)
-	if err != nil {
-		return err
-	}
-	return s.print(lines)
+	return s.show(s.drawApps(apps, o))
 }
 
 func (o *listing) wants(a gitopsv1.Application) bool {
@@ -93,11 +89,11 @@ func (s *session) drawApps(apps []gitopsv1.Application, o *listing) ([]line, err
 		return s.encoded(apps, o.format)
 	}
 	if len(apps) == 0 {
-		where := "in namespace " + s.control()
+		namespace := s.control()
 		if o.all {
-			where = "in any namespace"
+			namespace = ""
 		}
-		return []line{text(dim, "there are no such Applications "+where)}, nil
+		return none("such Applications", namespace), nil
 	}
 	return table(appRows(apps, o.all, o.format == outputWide), s.frame(o.format).width), nil
 }
@@ -138,14 +134,6 @@ func pathOf(s gitopsv1.Source) string {
 		return s.Chart
 	}
 	return s.Path
-}
-
-func header(titles ...string) row {
-	cells := make([]line, len(titles))
-	for i, title := range titles {
-		cells[i] = text(dim, title)
-	}
-	return row{cells: cells}
 }
 
 // short writes revisions as people know them: commits by their first characters, everything else as it is.

@@ -17,20 +17,13 @@ func (s *session) getExperiment(ctx context.Context, name string, format output,
 	}
 	key := client.ObjectKey{Namespace: namespace, Name: name}
 	draw := func(t kube.Trial) ([]line, error) { return s.drawExperiment(view.OfExperiment(t, s.now()), format) }
-	if watch {
-		return follow(ctx, s, func(ctx context.Context, show func(kube.Trial, error) error) error {
+	return look(ctx, s, watch, sight[kube.Trial]{
+		load: func(ctx context.Context) (kube.Trial, error) { return view.LoadExperiment(ctx, c, key) },
+		watch: func(ctx context.Context, show func(kube.Trial, error) error) error {
 			return view.WatchExperiment(ctx, c, key, show)
-		}, draw)
-	}
-	t, err := view.LoadExperiment(ctx, c, key)
-	if err != nil {
-		return err
-	}
-	lines, err := draw(t)
-	if err != nil {
-		return err
-	}
-	return s.print(lines)
+		},
+		draw: draw,
+	})
 }
 
 func (s *session) drawExperiment(v view.Experiment, format output) ([]line, error) {
@@ -63,7 +56,7 @@ func experimentPicture(v view.Experiment, f frame) []line {
 	for _, g := range v.Groups {
 		lines = append(lines, flow(text(dim, "Group"), indent, []line{text(bold, g.Name), text(plain, strings.Join(g.Images, ", "))}, "  ", f.width)...)
 	}
-	rows := []row{{cells: []line{text(dim, "NAME"), text(dim, "STATUS"), text(dim, "AGE"), text(dim, "INFO")}}}
+	rows := []row{header("NAME", "STATUS", "AGE", "INFO")}
 	for _, b := range experimentChildren(v, f) {
 		rows = append(rows, b.rows("", "", f)...)
 	}
@@ -82,20 +75,13 @@ func (s *session) listExperiments(ctx context.Context, format output, watch, all
 		namespace = ""
 	}
 	draw := func(trials []kube.Trial) ([]line, error) { return s.drawExperiments(trials, format, namespace) }
-	if watch {
-		return follow(ctx, s, func(ctx context.Context, show func([]kube.Trial, error) error) error {
+	return look(ctx, s, watch, sight[[]kube.Trial]{
+		load: func(ctx context.Context) ([]kube.Trial, error) { return view.LoadExperiments(ctx, c, namespace) },
+		watch: func(ctx context.Context, show func([]kube.Trial, error) error) error {
 			return view.WatchExperiments(ctx, c, namespace, show)
-		}, draw)
-	}
-	trials, err := view.LoadExperiments(ctx, c, namespace)
-	if err != nil {
-		return err
-	}
-	lines, err := draw(trials)
-	if err != nil {
-		return err
-	}
-	return s.print(lines)
+		},
+		draw: draw,
+	})
 }
 
 func (s *session) drawExperiments(trials []kube.Trial, format output, namespace string) ([]line, error) {
@@ -114,27 +100,12 @@ func (s *session) drawExperiments(trials []kube.Trial, format output, namespace 
 		return s.encoded(models, format)
 	}
 	if len(models) == 0 {
-		where := "in any namespace"
-		if namespace != "" {
-			where = "in namespace " + namespace
-		}
-		return []line{text(dim, "there are no Experiments "+where)}, nil
+		return none("Experiments", namespace), nil
 	}
-	titles := []string{"NAME", "STATUS", "DURATION", "REMAINING", "AGE", "INFO"}
-	if namespace == "" {
-		titles = append([]string{"NAMESPACE"}, titles...)
-	}
-	var header []line
-	for _, title := range titles {
-		header = append(header, text(dim, title))
-	}
-	rows := []row{{cells: header}}
+	rows := []row{header(across(namespace == "", "NAMESPACE", "NAME", "STATUS", "DURATION", "REMAINING", "AGE", "INFO")...)}
 	for _, v := range models {
-		cells := []line{text(bold, v.Name), state(v.Tone, v.Status), text(plain, v.Duration), text(plain, v.Left), text(plain, v.Age), text(dim, v.Message)}
-		if namespace == "" {
-			cells = append([]line{text(plain, v.Namespace)}, cells...)
-		}
-		rows = append(rows, row{cells: cells})
+		rows = append(rows, row{cells: across(namespace == "", text(plain, v.Namespace), text(bold, v.Name), state(v.Tone, v.Status),
+			text(plain, v.Duration), text(plain, v.Left), text(plain, v.Age), text(dim, v.Message))})
 	}
 	return table(rows, s.frame(format).width), nil
 }

@@ -44,20 +44,13 @@ func (s *session) get(ctx context.Context, name string, format output, watch boo
 	}
 	key := client.ObjectKey{Namespace: namespace, Name: name}
 	draw := func(f kube.Family) ([]line, error) { return s.drawOne(view.Of(f, s.now()), format) }
-	if watch {
-		return follow(ctx, s, func(ctx context.Context, show func(kube.Family, error) error) error {
+	return look(ctx, s, watch, sight[kube.Family]{
+		load: func(ctx context.Context) (kube.Family, error) { return view.Load(ctx, c, key) },
+		watch: func(ctx context.Context, show func(kube.Family, error) error) error {
 			return view.Watch(ctx, c, key, show)
-		}, draw)
-	}
-	f, err := view.Load(ctx, c, key)
-	if err != nil {
-		return err
-	}
-	lines, err := draw(f)
-	if err != nil {
-		return err
-	}
-	return s.print(lines)
+		},
+		draw: draw,
+	})
 }
 
 func (s *session) drawOne(v view.Rollout, format output) ([]line, error) {

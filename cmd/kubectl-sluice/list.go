@@ -41,20 +41,13 @@ func (s *session) list(ctx context.Context, format output, watch, all bool) erro
 		namespace = ""
 	}
 	draw := func(families []kube.Family) ([]line, error) { return s.drawList(families, format, namespace) }
-	if watch {
-		return follow(ctx, s, func(ctx context.Context, show func([]kube.Family, error) error) error {
+	return look(ctx, s, watch, sight[[]kube.Family]{
+		load: func(ctx context.Context) ([]kube.Family, error) { return view.LoadAll(ctx, c, namespace) },
+		watch: func(ctx context.Context, show func([]kube.Family, error) error) error {
 			return view.WatchAll(ctx, c, namespace, show)
-		}, draw)
-	}
-	families, err := view.LoadAll(ctx, c, namespace)
-	if err != nil {
-		return err
-	}
-	lines, err := draw(families)
-	if err != nil {
-		return err
-	}
-	return s.print(lines)
+		},
+		draw: draw,
+	})
 }
 
 func (s *session) drawList(families []kube.Family, format output, namespace string) ([]line, error) {
@@ -73,42 +66,50 @@ func (s *session) drawList(families []kube.Family, format output, namespace stri
 		return s.encoded(models, format)
 	}
 	if len(models) == 0 {
-		where := "in any namespace"
-		if namespace != "" {
-			where = "in namespace " + namespace
-		}
-		return []line{text(dim, "there are no Rollouts "+where)}, nil
+		return none("Rollouts", namespace), nil
 	}
 	return table(overview(models, namespace == ""), s.frame(format).width), nil
 }
 
+// none says that a list is empty; without a namespace it was one of all.
+func none(what, namespace string) []line {
+	where := "in any namespace"
+	if namespace != "" {
+		where = "in namespace " + namespace
+	}
+	return []line{text(dim, "there are no "+what+" "+where)}
+}
+
+func header(titles ...string) row {
+	cells := make([]line, len(titles))
+	for i, title := range titles {
+		cells[i] = text(dim, title)
+	}
+	return row{cells: cells}
+}
+
+// across puts the namespace before the columns of a list of all namespaces.
+func across[T any](namespaces bool, namespace T, columns ...T) []T {
+	if namespaces {
+		return append([]T{namespace}, columns...)
+	}
+	return columns
+}
+
 // overview is one row a Rollout. What it waits for stands last, where there is room for it.
 func overview(models []view.Rollout, namespaces bool) []row {
-	titles := []string{"NAME", "STATUS", "STEP", "WEIGHT", "AVAILABLE", "UPDATED", "AGE", "INFO"}
-	if namespaces {
-		titles = append([]string{"NAMESPACE"}, titles...)
-	}
-	var rows []row
+	rows := []row{header(across(namespaces, "NAMESPACE", "NAME", "STATUS", "STEP", "WEIGHT", "AVAILABLE", "UPDATED", "AGE", "INFO")...)}
 	for _, v := range models {
 		info := v.Message
 		if v.Waiting != "" && v.Tone != view.ToneBad {
 			info = v.Waiting
 		}
-		cells := []line{
+		rows = append(rows, row{cells: across(namespaces, text(plain, v.Namespace),
 			text(bold, v.Name), state(v.Tone, string(v.Phase)), text(plain, v.Step), weight(v),
 			text(plain, fmt.Sprintf("%d/%d", v.Replicas.Available, v.Replicas.Desired)), text(plain, fmt.Sprint(v.Replicas.Updated)),
-			text(plain, v.Age), text(dim, info),
-		}
-		if namespaces {
-			cells = append([]line{text(plain, v.Namespace)}, cells...)
-		}
-		rows = append(rows, row{cells: cells})
+			text(plain, v.Age), text(dim, info))})
 	}
-	header := make([]line, len(titles))
-	for i, title := range titles {
-		header[i] = text(dim, title)
-	}
-	return append([]row{{cells: header}}, rows...)
+	return rows
 }
 
 // weight is the canary's share while there is a canary: the one that is there, or else the one that is wanted.

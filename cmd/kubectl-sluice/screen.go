@@ -94,6 +94,25 @@ type news[T any] struct {
 	trouble error
 }
 
+// sight is something to look at, once or for as long as the user wants.
+type sight[T any] struct {
+	load  func(context.Context) (T, error)
+	watch func(context.Context, func(T, error) error) error
+	draw  func(T) ([]line, error)
+}
+
+// look draws a sight once, or follows it.
+func look[T any](ctx context.Context, s *session, watching bool, of sight[T]) error {
+	if watching {
+		return follow(ctx, s, of.watch, of.draw)
+	}
+	state, err := of.load(ctx)
+	if err != nil {
+		return err
+	}
+	return s.show(of.draw(state))
+}
+
 // follow draws each state that watch tells of, and on a terminal the last one again at every tick, until watch ends with an error
 // or the user has seen enough, which ends ctx and is no error.
 func follow[T any](ctx context.Context, s *session, watch func(context.Context, func(T, error) error) error, draw func(T) ([]line, error)) (err error) {

@@ -113,6 +113,22 @@ func (s *session) colour() bool {
 	return terminal && !s.noColor && s.env("NO_COLOR") == "" && s.env("TERM") != "dumb"
 }
 
+// show writes lines out, unless drawing them failed.
+func (s *session) show(lines []line, err error) error {
+	if err != nil {
+		return err
+	}
+	return s.print(lines)
+}
+
+// tell prints what a verb asked for.
+func (s *session) tell(said string, err error) error {
+	if err != nil {
+		return err
+	}
+	return s.print([]line{text(plain, said)})
+}
+
 // print writes lines out.
 func (s *session) print(lines []line) error {
 	colour := s.colour()

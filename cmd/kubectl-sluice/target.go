@@ -64,11 +64,7 @@ func (s *session) act(ctx context.Context, name string, do action) error {
 	if err != nil {
 		return err
 	}
-	said, err := do(ctx, c, client.ObjectKey{Namespace: namespace, Name: name})
-	if err != nil {
-		return err
-	}
-	return s.print([]line{text(plain, said)})
+	return s.tell(do(ctx, c, client.ObjectKey{Namespace: namespace, Name: name}))
 }
 
 // completeNames offers the Rollouts of the namespace to the shell.

@@ -26,7 +26,7 @@ func tree(v view.Rollout, f frame) []line {
 	if len(v.Revisions) == 0 {
 		return nil
 	}
-	rows := []row{{cells: []line{text(dim, "NAME"), text(dim, "STATUS"), text(dim, "AGE"), text(dim, "INFO")}}}
+	rows := []row{header("NAME", "STATUS", "AGE", "INFO")}
 	var old []string
 	for _, r := range v.Revisions {
 		if !f.wide && over(r) {
