@@ -43,7 +43,7 @@ generate: ## Rewrite what is made from the types: deep copies, CRDs, docs/spec
 	$(GO) run ./internal/generate
 
 golden: ## Rewrite the golden files from what the code does now; read the difference before you keep it
-	$(GO) test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u | grep -v '^./test') -update
+	$(GO) test $$(grep -rl --include='*_test.go' 'sluice/internal/golden"' . | xargs -n1 dirname | sort -u | grep -v '^./test') -update
 
 fuzz: ## Fuzz each parser of user text for FUZZTIME (30s)
 	@grep -ro --include='*_test.go' '^func Fuzz[A-Za-z]*' --exclude-dir=test . | sed 's/_test.go:func / /' | while read -r file target; do \

@@ -18,6 +18,7 @@ import (
 	"github.com/sluice-delivery/sluice/console/verb"
 	"github.com/sluice-delivery/sluice/controllers/application"
 	"github.com/sluice-delivery/sluice/gitsync"
+	"github.com/sluice-delivery/sluice/internal/golden"
 )
 
 const apps = "testdata/apps.yaml"
@@ -70,7 +71,7 @@ func TestPicturesOfApplications(t *testing.T) {
 					t.Errorf("the terminal is steered by %q", l)
 				}
 			}
-			golden(t, name, c2.text())
+			golden.Compare(t, "testdata/"+name, c2.text())
 		})
 	}
 }
@@ -154,7 +155,7 @@ func TestActionsAreDoneToTheResourcesOfAnApplication(t *testing.T) {
 	if code := c.do(t, "app actions list shop"); code != 0 {
 		t.Fatal(c.err.String())
 	}
-	golden(t, "app-actions.txt", c.text())
+	golden.Compare(t, "testdata/app-actions.txt", c.text())
 	c.out.Reset()
 	if code := c.do(t, "app actions run shop promote-full --kind Rollout"); code != 0 || c.text() != "rollout shop/web: promote-full asked for\n" {
 		t.Fatalf("exit code %d: %s%s", code, c.text(), c.err.String())
@@ -188,7 +189,7 @@ func TestFlagsBecomeFieldsOfTheSpec(t *testing.T) {
 		t.Fatal(c.err.String())
 	}
 	app := c.app(t, client.ObjectKey{Namespace: "argocd", Name: "new"})
-	golden(t, "app-spec.txt", func() string {
+	golden.Compare(t, "testdata/app-spec.txt", func() string {
 		lines, err := c.encoded(app, outputYAML)
 		if err != nil {
 			t.Fatal(err)
@@ -323,7 +324,7 @@ func TestDifferencesAreShownAndToldByTheExitCode(t *testing.T) {
 			if code := on.do(t, c.line); code != c.code {
 				t.Errorf("exit code %d: %s", code, on.err.String())
 			}
-			golden(t, name, on.text())
+			golden.Compare(t, "testdata/"+name, on.text())
 		})
 	}
 	on := open(serve(t, apps), 0, 0)

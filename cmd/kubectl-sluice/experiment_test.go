@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"github.com/sluice-delivery/sluice/internal/golden"
 )
 
 func TestExperimentsAreShown(t *testing.T) {
@@ -21,7 +23,7 @@ func TestExperimentsAreShown(t *testing.T) {
 			if code := c.do(t, command); code != 0 {
 				t.Fatalf("exit code %d: %s", code, c.err.String())
 			}
-			golden(t, name, c.text())
+			golden.Compare(t, "testdata/"+name, c.text())
 		})
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/apimachinery/pkg/watch"
@@ -24,9 +22,8 @@ import (
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // scenes are the worlds that console/view is tested with.
 const scenes = "../../console/view/testdata/"
@@ -126,24 +123,6 @@ func (c *console) do(t *testing.T, line string) int {
 	return run(t.Context(), c.session, strings.Fields(line))
 }
 
-// golden compares with a file of testdata, or writes it.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("run make golden if this is meant:\n%s", diff)
-	}
-}
-
 func TestPictures(t *testing.T) {
 	paths, err := filepath.Glob(scenes + "*.yaml")
 	if err != nil || len(paths) == 0 {
@@ -163,7 +142,7 @@ func TestPictures(t *testing.T) {
 						t.Errorf("%d columns: %s", n, l)
 					}
 				}
-				golden(t, scene+name, c.text())
+				golden.Compare(t, "testdata/"+scene+name, c.text())
 			})
 		}
 	}
@@ -185,7 +164,7 @@ func TestOutputFormats(t *testing.T) {
 			if code := c.do(t, command); code != 0 {
 				t.Fatalf("exit code %d: %s", code, c.err.String())
 			}
-			golden(t, name, c.text())
+			golden.Compare(t, "testdata/"+name, c.text())
 		})
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"flag"
 	"io"
 	"os"
 	"path/filepath"
@@ -17,10 +16,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/golden"
 	"github.com/sluice-delivery/sluice/internal/kube"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // noon is when all scenes of testdata are looked at.
 var noon = time.Date(2026, 1, 1, 12, 1, 45, 0, time.UTC)
@@ -87,19 +85,7 @@ func TestScenes(t *testing.T) {
 			if err := out.Encode(Of(scene(t, path), noon)); err != nil {
 				t.Fatal(err)
 			}
-			golden := strings.TrimSuffix(path, ".yaml") + ".json"
-			if *update {
-				if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got.String()); diff != "" {
-				t.Errorf("run make golden if this is meant:\n%s", diff)
-			}
+			golden.Compare(t, strings.TrimSuffix(path, ".yaml")+".json", got.String())
 		})
 	}
 }

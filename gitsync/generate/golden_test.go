@@ -1,20 +1,17 @@
 package generate
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // Each folder of testdata holds an ApplicationSet with what its generators find, and what comes out; its name says what it shows.
 func TestGolden(t *testing.T) {
@@ -37,7 +34,7 @@ func TestGolden(t *testing.T) {
 			if err := yaml.UnmarshalStrict(text, &in); err != nil {
 				t.Fatal(err)
 			}
-			compareGolden(t, filepath.Join(folder, "out.yaml"), story(t, Observation{Set: &in.ApplicationSet, Clusters: in.Clusters, Now: time.Unix(1e9, 0)}, in.World))
+			golden.Compare(t, filepath.Join(folder, "out.yaml"), story(t, Observation{Set: &in.ApplicationSet, Clusters: in.Clusters, Now: time.Unix(1e9, 0)}, in.World))
 		})
 	}
 }
@@ -66,20 +63,4 @@ func story(t *testing.T, o Observation, w world) string {
 		s.WriteString("---\n" + string(text))
 	}
 	return s.String()
-}
-
-func compareGolden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s, -want +got:\n%s", file, diff)
-	}
 }

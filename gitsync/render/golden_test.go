@@ -2,7 +2,6 @@ package render
 
 import (
 	"context"
-	"flag"
 	"os"
 	"path"
 	"path/filepath"
@@ -10,14 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/gitsync"
+	"github.com/sluice-delivery/sluice/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // Each folder of testdata holds the spec of an Application called shop, the files of its repositories, and the manifests that come out; its name
 // says what it shows.
@@ -38,7 +35,7 @@ func TestGolden(t *testing.T) {
 			if err := yaml.UnmarshalStrict(text, &app.Spec); err != nil {
 				t.Fatal(err)
 			}
-			compareGolden(t, filepath.Join(folder, "out.yaml"), story(t, app, filepath.Join(folder, "files")))
+			golden.Compare(t, filepath.Join(folder, "out.yaml"), story(t, app, filepath.Join(folder, "files")))
 		})
 	}
 }
@@ -79,20 +76,4 @@ func story(t *testing.T, app *gitopsv1.Application, files string) string {
 		s.WriteString("---\n" + string(text))
 	}
 	return s.String()
-}
-
-func compareGolden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s, -want +got:\n%s", file, diff)
-	}
 }

@@ -85,5 +85,7 @@ var rooms = map[string]room{
 	"internal/generate":    {},
 	"internal/house":       {},
 	"internal/image":       {},
+	"internal/golden":      {},
+	"internal/repeat":      {},
 	"internal/build":       {pure: true},
 }

@@ -1,7 +1,6 @@
 package experiment_test
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"reflect"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/sluice-delivery/sluice/analysis"
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/repeat"
 	"github.com/sluice-delivery/sluice/strategy/experiment"
 )
 
@@ -25,19 +25,7 @@ const (
 	modelSeed   = "1"
 )
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	given := map[string]bool{}
-	flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	for name, value := range map[string]string{"checks": modelChecks, "steps": modelSteps, "seed": modelSeed, "nofailfile": "true"} {
-		if _, set := os.LookupEnv("RAPID_" + strings.ToUpper(name)); !set && !given["rapid."+name] {
-			if err := flag.Set("rapid."+name, value); err != nil {
-				panic(err)
-			}
-		}
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { os.Exit(repeat.Main(m, modelChecks, modelSteps, modelSeed)) }
 
 // decision is a plan and what it was made from.
 type decision struct {

@@ -1,16 +1,13 @@
 package experiment_test
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
@@ -18,11 +15,10 @@ import (
 	"github.com/sluice-delivery/sluice/analysis"
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 	"github.com/sluice-delivery/sluice/apis/rollouts/validation"
+	"github.com/sluice-delivery/sluice/internal/golden"
 	"github.com/sluice-delivery/sluice/strategy"
 	"github.com/sluice-delivery/sluice/strategy/experiment"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden stories")
 
 // world is everything around one Experiment, and a teller of what happens in it.
 type world struct {
@@ -254,18 +250,7 @@ func TestStories(t *testing.T) {
 			c.tell(w)
 			got := "# " + c.why + "\n" + w.text.String()
 			file := filepath.Join("testdata", strings.NewReplacer(" ", "-", ",", "").Replace(c.name)+".txt")
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("the story changed, -golden +now (make golden accepts it):\n%s", diff)
-			}
+			golden.Compare(t, file, got)
 		})
 	}
 }

@@ -1,7 +1,6 @@
 package simulate_test
 
 import (
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/repeat"
 	"github.com/sluice-delivery/sluice/strategy"
 	"github.com/sluice-delivery/sluice/strategy/invariant"
 	"github.com/sluice-delivery/sluice/strategy/simulate"
@@ -27,19 +27,7 @@ const (
 // memory is how many states of the world a stale cache may lag behind.
 const memory = 8
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	given := map[string]bool{}
-	flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	for name, value := range map[string]string{"checks": modelChecks, "steps": modelSteps, "seed": modelSeed, "nofailfile": "true"} {
-		if _, set := os.LookupEnv("RAPID_" + strings.ToUpper(name)); !set && !given["rapid."+name] {
-			if err := flag.Set("rapid."+name, value); err != nil {
-				panic(err)
-			}
-		}
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { os.Exit(repeat.Main(m, modelChecks, modelSteps, modelSeed)) }
 
 // TestModel walks random orders of edits, commands, pod events, verdicts, gateway lag, stale reads and crashes, and checks every
 // predicate after every single write and event.

@@ -1,25 +1,21 @@
 package simulate_test
 
 import (
-	"flag"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
 
 	"github.com/sluice-delivery/sluice/analysis"
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/golden"
 	"github.com/sluice-delivery/sluice/strategy"
 	"github.com/sluice-delivery/sluice/strategy/simulate"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden stories")
 
 // teller leads a world through a story.
 type teller struct {
@@ -135,18 +131,7 @@ func TestStories(t *testing.T) {
 			c.tell(s)
 			got := "# " + c.why + "\n" + s.Text()
 			file := filepath.Join("testdata", strings.NewReplacer(" ", "-", ",", "").Replace(c.name)+".txt")
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("the story changed, -golden +now (make golden accepts it):\n%s", diff)
-			}
+			golden.Compare(t, file, got)
 		})
 	}
 }
