@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -267,15 +268,9 @@ syncPolicy:
 	if image := containers[0].(map[string]any)["image"]; image != "web:2" {
 		t.Errorf("image %v", image)
 	}
-	// Somebody changes what Git says.
-	if err := unstructured.SetNestedField(d.Object, int64(99), "spec", "revisionHistoryLimit"); err != nil {
-		t.Fatal(err)
-	}
-	containers[0].(map[string]any)["image"] = "web:drift"
-	if err := unstructured.SetNestedSlice(d.Object, containers, "spec", "template", "spec", "containers"); err != nil {
-		t.Fatal(err)
-	}
-	if err := suite.admin.Update(t.Context(), d); err != nil {
+	// Somebody changes what Git says; a patch, for the Deployment's own controller writes meanwhile.
+	drift := client.RawPatch(types.JSONPatchType, []byte(`[{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"web:drift"}]`))
+	if err := suite.admin.Patch(t.Context(), d, drift); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the drift is healed", func() bool {
