@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/test/suite"
 )
 
 // crowd is how many Applications of four objects come at once.
@@ -37,7 +38,7 @@ metadata: {name: NAME}`
 func TestACrowdOfApplicationsConverges(t *testing.T) {
 	commit := func(i int, value string) {
 		name := fmt.Sprintf("crowd-%d", i)
-		suite.repo.pushTo(name, fmt.Sprintf("%s-%d", value, i), strings.NewReplacer("NAME", name, "VALUE", value).Replace(small))
+		shared.repo.pushTo(name, fmt.Sprintf("%s-%d", value, i), strings.NewReplacer("NAME", name, "VALUE", value).Replace(small))
 	}
 	begun := time.Now()
 	for i := range crowd {
@@ -47,7 +48,7 @@ func TestACrowdOfApplicationsConverges(t *testing.T) {
 	all := func(value string) func() bool {
 		return func() bool {
 			var list gitopsv1.ApplicationList
-			if err := suite.admin.List(t.Context(), &list, client.InNamespace(control)); err != nil {
+			if err := shared.admin.List(t.Context(), &list, client.InNamespace(control)); err != nil {
 				t.Fatal(err)
 			}
 			n := 0
@@ -60,12 +61,12 @@ func TestACrowdOfApplicationsConverges(t *testing.T) {
 			return n == crowd
 		}
 	}
-	eventually(t, "the crowd is synced", all("first"))
+	suite.Eventually(t, "the crowd is synced", all("first"))
 	t.Logf("%d applications of four objects were synced %s after the first of them was created", crowd, time.Since(begun))
 	begun = time.Now()
 	for i := range crowd {
 		commit(i, "second")
 	}
-	eventually(t, "the second commit is synced", all("second"))
+	suite.Eventually(t, "the second commit is synced", all("second"))
 	t.Logf("a commit for all of them was synced %s later", time.Since(begun))
 }

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/test/suite"
 )
 
 func object(apiVersion, kind, namespace, name string) *unstructured.Unstructured {
@@ -53,22 +54,22 @@ metadata: {name: settings}
 data: {a: "1"}`
 
 func TestAHookIsRunAndGoes(t *testing.T) {
-	suite.repo.pushTo("hooks", "hooks-1", hooked)
+	shared.repo.pushTo("hooks", "hooks-1", hooked)
 	a := app(t, "hooks", "syncPolicy: {automated: {}, syncOptions: [CreateNamespace=true]}\n")
 	tellOnFailure(t, a)
-	eventually(t, "the sync is over", phase(t, a, gitopsv1.OperationSucceeded))
+	suite.Eventually(t, "the sync is over", phase(t, a, gitopsv1.OperationSucceeded))
 	settings := object("v1", "ConfigMap", "hooks", "settings")
-	if err := suite.admin.Get(t.Context(), client.ObjectKeyFromObject(settings), settings); err != nil {
+	if err := shared.admin.Get(t.Context(), client.ObjectKeyFromObject(settings), settings); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "the hook is gone", func() bool {
+	suite.Eventually(t, "the hook is gone", func() bool {
 		job := object("batch/v1", "Job", "hooks", "migrate")
-		return apierrors.IsNotFound(suite.admin.Get(t.Context(), client.ObjectKeyFromObject(job), job))
+		return apierrors.IsNotFound(shared.admin.Get(t.Context(), client.ObjectKeyFromObject(job), job))
 	})
 }
 
 func TestNothingIsAppliedIfTheServerRefusesAPart(t *testing.T) {
-	suite.repo.pushTo("refused", "refused-1", `
+	shared.repo.pushTo("refused", "refused-1", `
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: good}
@@ -77,18 +78,18 @@ apiVersion: apps/v1
 kind: Deployment
 metadata: {name: bad}
 spec: {replicaz: 3, selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: w}]}}}`)
-	if err := suite.admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "refused"}}); err != nil {
+	if err := shared.admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "refused"}}); err != nil {
 		t.Fatal(err)
 	}
 	a := app(t, "refused", "syncPolicy: {automated: {}, retry: {limit: 0}}\n")
 	tellOnFailure(t, a)
-	eventually(t, "the sync has failed", phase(t, a, gitopsv1.OperationFailed))
+	suite.Eventually(t, "the sync has failed", phase(t, a, gitopsv1.OperationFailed))
 	s := a.Status.OperationState
 	if s.Message != "one or more objects failed to apply (dry run)" || len(s.SyncResult.Resources) != 1 || !strings.Contains(s.SyncResult.Resources[0].Message, "replicaz") {
 		t.Error("the operation does not say what is wrong")
 	}
 	good := object("v1", "ConfigMap", "refused", "good")
-	if err := suite.admin.Get(t.Context(), client.ObjectKeyFromObject(good), good); !apierrors.IsNotFound(err) {
+	if err := shared.admin.Get(t.Context(), client.ObjectKeyFromObject(good), good); !apierrors.IsNotFound(err) {
 		t.Errorf("something was applied: %v", err)
 	}
 }
@@ -127,7 +128,7 @@ spec:
   rules: [{backendRefs: [{name: web-stable, port: 80, weight: 100}, {name: web-canary, port: 80, weight: 0}]}]`
 
 func TestASyncAt30PercentKeeps30PercentInARealCluster(t *testing.T) {
-	suite.repo.pushTo("peace", "peace-1", strings.ReplaceAll(canary, "HOST", "one.example.com"))
+	shared.repo.pushTo("peace", "peace-1", strings.ReplaceAll(canary, "HOST", "one.example.com"))
 	a := app(t, "peace", "syncPolicy: {automated: {selfHeal: true}, syncOptions: [CreateNamespace=true]}\n")
 	tellOnFailure(t, a)
 	synced := func(revision string) func() bool {
@@ -136,10 +137,10 @@ func TestASyncAt30PercentKeeps30PercentInARealCluster(t *testing.T) {
 			return s.Sync.Revision == revision && s.Sync.Status == gitopsv1.SyncSynced && a.Operation == nil
 		}
 	}
-	eventually(t, "the first commit is synced", synced("peace-1"))
+	suite.Eventually(t, "the first commit is synced", synced("peace-1"))
 	patch := func(o *unstructured.Unstructured, kind types.PatchType, text string) {
 		t.Helper()
-		if err := suite.admin.Patch(t.Context(), o, client.RawPatch(kind, []byte(text)), client.FieldOwner("sluice-controller")); err != nil {
+		if err := shared.admin.Patch(t.Context(), o, client.RawPatch(kind, []byte(text)), client.FieldOwner("sluice-controller")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -147,8 +148,8 @@ func TestASyncAt30PercentKeeps30PercentInARealCluster(t *testing.T) {
 	patch(route, types.JSONPatchType, `[{"op":"replace","path":"/spec/rules/0/backendRefs/0/weight","value":70},{"op":"replace","path":"/spec/rules/0/backendRefs/1/weight","value":30}]`)
 	service := object("v1", "Service", "peace", "web-canary")
 	patch(service, types.MergePatchType, `{"metadata":{"annotations":{"argo-rollouts.argoproj.io/managed-by-rollouts":"web"}},"spec":{"selector":{"rollouts-pod-template-hash":"abc"}}}`)
-	suite.repo.pushTo("peace", "peace-2", strings.ReplaceAll(canary, "HOST", "two.example.com"))
-	eventually(t, "the second commit is synced", synced("peace-2"))
+	shared.repo.pushTo("peace", "peace-2", strings.ReplaceAll(canary, "HOST", "two.example.com"))
+	suite.Eventually(t, "the second commit is synced", synced("peace-2"))
 	read(t, route)
 	rules, _, _ := unstructured.NestedSlice(route.Object, "spec", "rules")
 	text, err := json.Marshal(rules)
@@ -173,17 +174,17 @@ func TestAClusterThatIsGoneHarmsNoOther(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: control, Name: "gone", Labels: map[string]string{gitopsv1.LabelSecretType: gitopsv1.SecretTypeCluster}},
 		StringData: map[string]string{"name": "gone", "server": "https://127.0.0.1:1", "config": `{"bearerToken":"tweety-the-canary"}`},
 	}
-	if err := suite.admin.Create(t.Context(), secret); err != nil {
+	if err := shared.admin.Create(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
-	suite.repo.pushTo("far", "far-1", hooked)
-	suite.repo.pushTo("near", "near-1", strings.Split(hooked, "\n---\n")[1])
+	shared.repo.pushTo("far", "far-1", hooked)
+	shared.repo.pushTo("near", "near-1", strings.Split(hooked, "\n---\n")[1])
 	far := app(t, "far", "destination: {name: gone, server: \"\"}\nsyncPolicy: {automated: {}}\n")
 	near := app(t, "near", "syncPolicy: {automated: {}, syncOptions: [CreateNamespace=true]}\n")
 	tellOnFailure(t, near)
-	eventually(t, "the near one is synced", phase(t, near, gitopsv1.OperationSucceeded))
+	suite.Eventually(t, "the near one is synced", phase(t, near, gitopsv1.OperationSucceeded))
 	tellOnFailure(t, far)
-	eventually(t, "the far one says why it is not", func() bool {
+	suite.Eventually(t, "the far one says why it is not", func() bool {
 		s := read(t, far).(*gitopsv1.Application).Status
 		return s.Sync.Status == gitopsv1.SyncUnknown && len(s.Conditions) == 1
 	})

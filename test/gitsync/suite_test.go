@@ -9,7 +9,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,12 +19,10 @@ import (
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/test/forge"
 	"github.com/sluice-delivery/sluice/test/stage"
+	"github.com/sluice-delivery/sluice/test/suite"
 	"github.com/sluice-delivery/sluice/test/world"
 	"github.com/sluice-delivery/sluice/test/world/gateway"
 )
-
-// patience is how long a test waits for something that must come true; on a busy machine everything takes its time.
-const patience = 90 * time.Second
 
 var up *stage.Stage
 
@@ -125,12 +122,7 @@ func (s *site) read(o client.Object) client.Object {
 
 func (s *site) await(what string, holds func() bool) {
 	s.t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if holds() {
-			return
-		}
-	}
-	s.t.Fatalf("not in time: %s", what)
+	suite.Eventually(s.t, what, holds)
 }
 
 // synced waits until a commit is synced and the Application has a health.

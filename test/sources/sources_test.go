@@ -20,32 +20,25 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/yaml"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/controllers/application"
 	"github.com/sluice-delivery/sluice/gitsync"
-	destinations "github.com/sluice-delivery/sluice/gitsync/cluster"
 	"github.com/sluice-delivery/sluice/gitsync/render"
 	"github.com/sluice-delivery/sluice/gitsync/source"
-	"github.com/sluice-delivery/sluice/internal/kube"
 	"github.com/sluice-delivery/sluice/test/cluster"
 	"github.com/sluice-delivery/sluice/test/forge"
+	"github.com/sluice-delivery/sluice/test/suite"
 )
 
 const (
-	control  = "argocd"
-	patience = 60 * time.Second
-	canary   = "canary-of-the-chart-repository"
+	control = "argocd"
+	canary  = "canary-of-the-chart-repository"
 )
 
-var suite struct {
+var shared struct {
 	admin client.Client
 	forge *forge.Forge
 }
@@ -57,94 +50,31 @@ func TestMain(m *testing.M) {
 	case source.IsChild():
 		os.Exit(source.Serve(os.Stdin, os.Stdout))
 	}
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (int, error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	dir, err := os.MkdirTemp("", "sluice-sources-")
-	if err != nil {
-		cancel()
-		return 1, err
-	}
-	defer os.RemoveAll(dir)
-	up, err := cluster.Start(ctx, cluster.Options{})
-	if err != nil {
-		cancel()
-		return 1, err
-	}
-	defer up.Stop() //nolint:errcheck // the process ends anyway
-	defer cancel()
-	gateway, err := cluster.GatewayCRDs(ctx)
-	if err != nil {
-		return 1, err
-	}
-	if err := up.InstallCRDs(filepath.Join("..", "..", "config", "crd"), gateway); err != nil {
-		return 1, err
-	}
-	if err := os.Mkdir(filepath.Join(dir, "forge"), 0o700); err != nil {
-		return 1, err
-	}
-	if suite.forge, err = forge.Start(filepath.Join(dir, "forge")); err != nil {
-		return 1, err
-	}
-	defer suite.forge.Stop() //nolint:errcheck // the process ends anyway
-	if err := start(ctx, up, filepath.Join(dir, "clones")); err != nil {
-		return 1, err
-	}
-	return m.Run(), nil
+	suite.Main(m, start)
 }
 
 func start(ctx context.Context, up *cluster.Cluster, dir string) error {
-	ctrl.SetLogger(zap.New(zap.WriteTo(io.Discard)))
-	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), gitopsv1.AddToScheme(scheme)); err != nil {
-		return err
-	}
-	config := up.Config()
-	config.QPS = -1
-	mgr, err := ctrl.NewManager(config, ctrl.Options{Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"}})
+	served := filepath.Join(dir, "forge")
+	err := os.Mkdir(served, 0o700)
 	if err != nil {
 		return err
 	}
-	if suite.admin, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
+	if shared.forge, err = forge.Start(served); err != nil {
 		return err
 	}
-	if err := suite.admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: control}}); err != nil {
+	keys, err := client.New(up.Config(), client.Options{})
+	if err != nil {
 		return err
 	}
-	c := &application.Controller{
-		Client: kube.NewRecent(mgr.GetClient()), Health: func(*unstructured.Unstructured) gitsync.Health { return gitsync.Health{Status: gitsync.Healthy} },
-		Source:    &source.Repositories{Dir: dir, Keys: source.KeysIn(suite.admin, control), Poll: time.Second, Timeout: 20 * time.Second, Schemes: []string{"http"}},
-		Renderer:  &render.Renderer{Timeout: 30 * time.Second, Memory: 256 << 20},
-		Events:    mgr.GetEventRecorderFor("sluice"), //nolint:staticcheck // core/v1 events are what people and dashboards read
-		Namespace: control, Concurrency: 4, Poll: time.Second,
-	}
-	c.Clusters = &destinations.Set{Local: config, Secrets: mgr.GetClient(), Namespace: control, Changed: c.Changed, Context: ctx}
-	if err := c.Register(mgr); err != nil {
-		return err
-	}
-	go func() {
-		if err := mgr.Start(ctx); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-	}()
-	return nil
-}
-
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if condition() {
-			return
-		}
-	}
-	t.Fatalf("not in time: %s", what)
+	shared.admin, err = suite.Applications(ctx, up, &application.Controller{
+		Health: func(*unstructured.Unstructured) gitsync.Health { return gitsync.Health{Status: gitsync.Healthy} },
+		Source: &source.Repositories{
+			Dir: filepath.Join(dir, "clones"), Keys: source.KeysIn(keys, control), Poll: time.Second, Timeout: 20 * time.Second, Schemes: []string{"http"},
+		},
+		Renderer:    &render.Renderer{Timeout: 30 * time.Second, Memory: 256 << 20},
+		Concurrency: 4, Poll: time.Second,
+	})
+	return err
 }
 
 func app(t *testing.T, name, spec string) *gitopsv1.Application {
@@ -154,7 +84,7 @@ func app(t *testing.T, name, spec string) *gitopsv1.Application {
 	if err := yaml.UnmarshalStrict([]byte("syncPolicy: {automated: {prune: true}, syncOptions: [CreateNamespace=true]}\n"+spec), &a.Spec); err != nil {
 		t.Fatal(err)
 	}
-	if err := suite.admin.Create(t.Context(), a); err != nil {
+	if err := shared.admin.Create(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -168,7 +98,7 @@ func app(t *testing.T, name, spec string) *gitopsv1.Application {
 
 func read(t *testing.T, a *gitopsv1.Application) *gitopsv1.Application {
 	t.Helper()
-	if err := suite.admin.Get(context.WithoutCancel(t.Context()), client.ObjectKeyFromObject(a), a); err != nil {
+	if err := shared.admin.Get(context.WithoutCancel(t.Context()), client.ObjectKeyFromObject(a), a); err != nil {
 		t.Fatal(err)
 	}
 	return a
@@ -178,7 +108,7 @@ func read(t *testing.T, a *gitopsv1.Application) *gitopsv1.Application {
 func settings(t *testing.T, namespace string) *corev1.ConfigMap {
 	t.Helper()
 	var m corev1.ConfigMap
-	if err := suite.admin.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: "settings"}, &m); err != nil {
+	if err := shared.admin.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: "settings"}, &m); err != nil {
 		t.Fatal(err)
 	}
 	return &m
@@ -214,11 +144,11 @@ metadata: {name: before, annotations: {helm.sh/hook: pre-install}}
 `
 
 func TestAChartWithValuesFromAnotherRepositoryFollowsBoth(t *testing.T) {
-	charts, err := suite.forge.Create(t.Context(), "charts")
+	charts, err := shared.forge.Create(t.Context(), "charts")
 	if err != nil {
 		t.Fatal(err)
 	}
-	values, err := suite.forge.Create(t.Context(), "values")
+	values, err := shared.forge.Create(t.Context(), "values")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +161,7 @@ func TestAChartWithValuesFromAnotherRepositoryFollowsBoth(t *testing.T) {
 			return s.Sync.Status == gitopsv1.SyncSynced && cmp.Equal(s.Sync.Revisions, revisions) && s.OperationState != nil && s.OperationState.Phase.Completed()
 		}
 	}
-	eventually(t, "the chart is synced", synced(chart, blue))
+	suite.Eventually(t, "the chart is synced", synced(chart, blue))
 	if diff := cmp.Diff(map[string]string{"color": "blue", "release": "charted", "namespace": "charted", "lookup": "0"}, settings(t, "charted").Data); diff != "" {
 		t.Error(diff)
 	}
@@ -240,12 +170,12 @@ func TestAChartWithValuesFromAnotherRepositoryFollowsBoth(t *testing.T) {
 	}
 	before := settings(t, "charted").ResourceVersion
 	elsewhere := push(t, values, map[string]string{"other/web.yaml": "color: none\n"})
-	eventually(t, "a commit elsewhere is known", synced(chart, elsewhere))
+	suite.Eventually(t, "a commit elsewhere is known", synced(chart, elsewhere))
 	if after := settings(t, "charted").ResourceVersion; after != before {
 		t.Error("a commit elsewhere was applied")
 	}
 	green := push(t, values, map[string]string{"prod/web.yaml": "color: green\n"})
-	eventually(t, "the new values are synced", synced(chart, green))
+	suite.Eventually(t, "the new values are synced", synced(chart, green))
 	if color := settings(t, "charted").Data["color"]; color != "green" {
 		t.Errorf("the color is %s", color)
 	}
@@ -300,7 +230,7 @@ func TestAChartOfAHelmRepositoryFollowsItsVersions(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: control, Name: "charts", Labels: map[string]string{gitopsv1.LabelSecretType: gitopsv1.SecretTypeRepository}},
 		StringData: map[string]string{"url": server.URL, "type": "helm", "username": "u", "password": canary},
 	}
-	if err := suite.admin.Create(t.Context(), secret); err != nil {
+	if err := shared.admin.Create(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
 	a := app(t, "versioned", fmt.Sprintf("source: {repoURL: %q, chart: web, targetRevision: 1.x, helm: {releaseName: web}}\n", server.URL))
@@ -310,10 +240,10 @@ func TestAChartOfAHelmRepositoryFollowsItsVersions(t *testing.T) {
 			return s.Sync.Status == gitopsv1.SyncSynced && s.Sync.Revision == version && s.OperationState != nil && s.OperationState.Phase.Completed()
 		}
 	}
-	eventually(t, "the first version is synced", synced("1.0.0"))
+	suite.Eventually(t, "the first version is synced", synced("1.0.0"))
 	<-versions
 	versions <- "1.1.0"
-	eventually(t, "the second version is synced", synced("1.1.0"))
+	suite.Eventually(t, "the second version is synced", synced("1.1.0"))
 	if color := settings(t, "versioned").Data["color"]; color != "from 1.1.0" {
 		t.Errorf("the color is %s", color)
 	}
