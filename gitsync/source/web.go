@@ -12,12 +12,12 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/net/http/httpproxy"
 
 	"github.com/sluice-delivery/sluice/gitsync"
+	"github.com/sluice-delivery/sluice/internal/dial"
 )
 
 const maxRedirects = 5
@@ -49,7 +49,7 @@ func browse(keys Keys, c credentials, home *url.URL, everywhere, bare bool) (*ht
 		settings.Certificates = []tls.Certificate{pair}
 	}
 	proxy := (&httpproxy.Config{HTTPProxy: c.data["proxy"], HTTPSProxy: c.data["proxy"], NoProxy: c.data["noProxy"]}).ProxyFunc()
-	dialer := &net.Dialer{Timeout: 15 * time.Second, Control: notLinkLocal}
+	dialer := &net.Dialer{Timeout: 15 * time.Second, Control: dial.Elsewhere}
 	b := &browser{credentials: c, home: home, everywhere: everywhere, plain: home.Scheme == "http", inner: &http.Transport{
 		TLSClientConfig: settings, DialContext: dialer.DialContext, ForceAttemptHTTP2: true, IdleConnTimeout: 30 * time.Second, ResponseHeaderTimeout: 30 * time.Second,
 		Proxy: func(r *http.Request) (*url.URL, error) { return proxy(r.URL) },
@@ -63,18 +63,6 @@ func browse(keys Keys, c credentials, home *url.URL, everywhere, bare bool) (*ht
 		}
 		return nil
 	}}, nil
-}
-
-// notLinkLocal keeps a redirect from reaching the metadata service of a cloud.
-func notLinkLocal(_, address string, _ syscall.RawConn) error {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return err
-	}
-	if ip := net.ParseIP(host); ip == nil || ip.IsLinkLocalUnicast() || ip.IsUnspecified() || ip.IsMulticast() {
-		return fmt.Errorf("%s is no address of a repository", host)
-	}
-	return nil
 }
 
 // RoundTrip adds the credentials here, so that they never follow a redirect to another place.

@@ -61,7 +61,7 @@ var rooms = map[string]room{
 	"gitsync/generate":           {pure: true, may: []string{gitopsv1, "gitsync", "gitsync/generate/sandbox"}},
 	"gitsync/generate/sandbox":   {pure: true},
 	"gitsync/webhook":            {pure: true, may: []string{gitopsv1}},
-	"gitsync/source":             {may: []string{gitopsv1, "gitsync", "internal/child", "internal/kube"}},
+	"gitsync/source":             {may: []string{gitopsv1, "gitsync", "internal/child", "internal/dial", "internal/kube"}},
 	"gitsync/render":             {may: []string{gitopsv1, "gitsync", "gitsync/render/chart", "internal/child", "internal/kube"}},
 	"gitsync/render/chart":       {},
 	"gitsync/cluster":            {may: []string{gitopsv1, "gitsync", "internal/kube"}},
@@ -81,6 +81,7 @@ var rooms = map[string]room{
 
 	"config":               {},
 	"internal/child":       {},
+	"internal/dial":        {},
 	"internal/conformance": {},
 	"internal/generate":    {},
 	"internal/house":       {},
