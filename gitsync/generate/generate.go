@@ -14,8 +14,12 @@ import (
 	"github.com/sluice-delivery/sluice/gitsync/generate/sandbox"
 )
 
-// maxSets is how many sets of parameters one ApplicationSet may have, at every stage.
-const maxSets = 10_000
+const (
+	// maxSets is how many sets of parameters one ApplicationSet may have, at every stage.
+	maxSets = 10_000
+	// maxQuestions is how many things one ApplicationSet may look up at once.
+	maxQuestions = 50_000
+)
 
 // Result is what an ApplicationSet asks for.
 type Result struct {
@@ -57,6 +61,9 @@ func Generate(o Observation) (Result, error) {
 	bundles, err := r.bundles()
 	if err != nil {
 		return result, &Error{gitopsv1.ReasonParamsError, err}
+	}
+	if len(r.questions) > maxQuestions {
+		return result, &Error{gitopsv1.ReasonParamsError, fmt.Errorf("more than %d things must be looked up; narrow the filters, or divide the ApplicationSet", maxQuestions)}
 	}
 	if len(r.questions) > 0 {
 		result.Questions = sortedQuestions(r.questions)
@@ -158,7 +165,7 @@ func (r *run) ask(at string, kind gitopsv1.GeneratorKind, g gitopsv1.Generator, 
 	case gitopsv1.GeneratorPlugin:
 		return r.plugin(at, g.Plugin)
 	default:
-		return nil, fmt.Errorf("%s cannot be used yet; remove it", at)
+		return nil, fmt.Errorf("%s cannot be used; remove it", at)
 	}
 }
 
@@ -167,7 +174,9 @@ func (r *run) answer(q Question) (Answer, error) {
 	if a, ok := r.Answers[q]; ok {
 		return a, nil
 	}
-	r.questions[q] = true
+	if len(r.questions) <= maxQuestions {
+		r.questions[q] = true
+	}
 	return Answer{}, errUnanswered
 }
 

@@ -74,7 +74,9 @@ func TestWhatIsWrongWithAGeneratorIsToldWithItsPlace(t *testing.T) {
 		{"no provider", `[{pullRequest: {}}]`, "names 0 providers"},
 		{"a broken filter", `[{scmProvider: {github: {organization: a}, filters: [{branchMatch: "("}]}}]`, "filters[0].branchMatch"},
 		{"a repository that is not there", `[{pullRequest: {github: {owner: a, repo: b}}}]`, "not found"},
-		{"what is not built", `[{clusterDecisionResource: {configMapRef: a}}]`, "cannot be used yet"},
+		{"what is not built", `[{clusterDecisionResource: {configMapRef: a}}]`, "cannot be used"},
+		{"a provider that is not built", `[{scmProvider: {bitbucket: {owner: a, user: b}}}]`, "spec.generators[0].scmProvider.bitbucket cannot be used"},
+		{"pull requests of a provider that is not built", `[{pullRequest: {azuredevops: {organization: a, project: b, repo: c}}}]`, "spec.generators[0].pullRequest.azuredevops cannot be used"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			result, err := settle(t, Observation{Set: setOf(t, c.generators, false)}, world{
@@ -155,6 +157,9 @@ func TestProviderQuestionsNameTheProviderOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if age := result.Questions[0].MaxAge; age != 5*time.Second {
+		t.Errorf("the answer may be %v old", age)
+	}
 	want := gitopsv1.Generator{SCMProvider: &gitopsv1.SCMProviderGenerator{GitLab: &gitopsv1.SCMGitLab{Group: "g", AllBranches: true}}}
 	if diff := cmp.Diff(want, g); diff != "" {
 		t.Error(diff)
@@ -185,6 +190,53 @@ func TestAParameterIsNeverTakenForATemplate(t *testing.T) {
 	}
 }
 
+func TestARepositoryIsAskedForNoMoreThanItsFiltersNeed(t *testing.T) {
+	o := Observation{Set: setOf(t, `[{scmProvider: {gitea: {owner: o, api: "https://gitea.example.com"}, filters: [{repositoryMatch: ^a, labelMatch: ui, pathsExist: [deploy]}]}}]`, false), Answers: map[Question]Answer{}}
+	ask := func() []string {
+		t.Helper()
+		result, err := Generate(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := []string{}
+		for _, q := range result.Questions {
+			all = append(all, strings.TrimSpace(fmt.Sprint(q.About, " ", q.Repository, " ", q.Revision, " ", q.Path)))
+			o.Answers[q] = map[About]Answer{
+				AboutRepositories: {Repositories: []Repository{
+					{Organization: "o", Name: "a1", DefaultBranch: "trunk"}, {Organization: "o", Name: "a2", DefaultBranch: "main"},
+					{Organization: "o", Name: "a3"}, {Organization: "o", Name: "b", DefaultBranch: "main"},
+				}},
+				AboutLabels:   {Labels: map[string][]string{"o/a1": {"ui"}, "o/a3": {"ui"}}[q.Repository]},
+				AboutBranches: {Branches: []Branch{{Name: q.Revision, SHA: "c0ffee"}}},
+				AboutPath:     {Exists: false},
+			}[q.About]
+		}
+		return all
+	}
+	got := [][]string{ask(), ask(), ask(), ask(), ask()}
+	want := [][]string{{"repositories"}, {"labels o/a1", "labels o/a2", "labels o/a3"}, {"branches o/a1 trunk"}, {"path o/a1 trunk deploy"}, {}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTooManyQuestionsAreRefused(t *testing.T) {
+	o := Observation{Set: setOf(t, `[{scmProvider: {github: {organization: o}}}]`, false), Answers: map[Question]Answer{}}
+	first, err := Generate(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var listed Answer
+	for i := range maxQuestions + 1 {
+		listed.Repositories = append(listed.Repositories, Repository{Organization: "o", Name: fmt.Sprint(i), DefaultBranch: "main"})
+	}
+	o.Answers[first.Questions[0]] = listed
+	result, err := Generate(o)
+	if err == nil || !strings.Contains(err.Error(), "more than 50000 things") || len(result.Questions) > 0 || len(result.Applications) > 0 {
+		t.Errorf("%d questions, %d Applications, %v", len(result.Questions), len(result.Applications), err)
+	}
+}
+
 func TestTooManySetsAreRefused(t *testing.T) {
 	var elements []string
 	for i := range 200 {
@@ -205,7 +257,7 @@ func TestTooManySetsAreRefused(t *testing.T) {
 func TestGenerateChangesNoInput(t *testing.T) {
 	set := setOf(t, `[{plugin: {configMapRef: {name: p}}}]`, true)
 	set.Spec.Template.Metadata.Name = `{{$_ := set . "name" "x"}}{{.m.a}}{{$_ := set .m "a" "changed"}}`
-	question := Question{About: AboutPlugin, Generator: `{"plugin":{"configMapRef":{"name":"p"}}}`}
+	question := Question{About: AboutPlugin, Generator: `{"plugin":{"configMapRef":{"name":"p"}}}`, MaxAge: gitopsv1.DefaultProviderRequeueAfter}
 	o := Observation{Set: set, Answers: map[Question]Answer{question: {Parameters: []map[string]any{{"m": map[string]any{"a": "b"}}}}}}
 	before, err := json.Marshal([]any{o.Set, o.Answers[question]})
 	if err != nil {

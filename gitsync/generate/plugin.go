@@ -15,7 +15,7 @@ func (r *run) plugin(at string, g *gitopsv1.PluginGenerator) ([]Params, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", at, err)
 	}
-	answer, err := r.answer(Question{About: AboutPlugin, Generator: string(text)})
+	answer, err := r.answer(Question{About: AboutPlugin, Generator: string(text), MaxAge: maxAge(g.RequeueAfterSeconds)})
 	if err != nil {
 		return nil, err
 	}

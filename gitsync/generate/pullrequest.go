@@ -20,7 +20,8 @@ func (r *run) pullRequests(at string, g *gitopsv1.PullRequestGenerator) ([]Param
 	if err != nil {
 		return nil, err
 	}
-	answer, err := r.answer(Question{About: AboutPullRequests, Generator: provider})
+	provider.MaxAge = maxAge(g.RequeueAfterSeconds)
+	answer, err := r.answer(provider.about(AboutPullRequests))
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +59,7 @@ func (r *run) pullRequestParams(p PullRequest) Params {
 	return set
 }
 
-// wantedLabels are the labels that a pull request must have, all of them; providers that cannot ask for labels want none.
+// wantedLabels are the labels that a pull request must have, all of them.
 func wantedLabels(g *gitopsv1.PullRequestGenerator) []string {
 	switch {
 	case g.GitHub != nil:
@@ -67,8 +68,6 @@ func wantedLabels(g *gitopsv1.PullRequestGenerator) []string {
 		return g.GitLab.Labels
 	case g.Gitea != nil:
 		return g.Gitea.Labels
-	case g.AzureDevOps != nil:
-		return g.AzureDevOps.Labels
 	}
 	return nil
 }
@@ -105,7 +104,7 @@ func pullRequestFilters(at string, filters []gitopsv1.PullRequestFilter) ([]pull
 	return all, nil
 }
 
-func pullRequestProvider(at string, g *gitopsv1.PullRequestGenerator) (string, error) {
+func pullRequestProvider(at string, g *gitopsv1.PullRequestGenerator) (Question, error) {
 	only := gitopsv1.PullRequestGenerator{
 		GitHub: g.GitHub, GitLab: g.GitLab, Gitea: g.Gitea,
 		BitbucketServer: g.BitbucketServer, Bitbucket: g.Bitbucket, AzureDevOps: g.AzureDevOps,

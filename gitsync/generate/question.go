@@ -36,7 +36,9 @@ const (
 	AboutFile About = "file"
 	// AboutRepositories asks a provider for its repositories: Repositories. The Generator holds the provider and nothing else.
 	AboutRepositories About = "repositories"
-	// AboutBranches asks a provider for the branches of Repository, or for the default one unless the Generator wants all: Branches.
+	// AboutLabels asks a provider that does not list them for the labels of Repository: Labels.
+	AboutLabels About = "labels"
+	// AboutBranches asks a provider for the branch Revision of Repository, or for all of them if it is empty: Branches.
 	AboutBranches About = "branches"
 	// AboutPath asks a provider whether the branch Revision of Repository holds a file or folder at Path: Exists.
 	AboutPath About = "path"
@@ -48,10 +50,13 @@ const (
 
 // Question is one thing that must be looked up. It can be compared, so that an answer is found by its question.
 type Question struct {
-	About                      About
+	About About
+	// Repository is a URL for Git, and the path of a repository below its server for a provider.
 	Repository, Revision, Path string
 	// Generator is the part of a generator that names a provider or a plugin, as JSON; see GeneratorOf.
 	Generator string
+	// MaxAge is how old an answer may be; zero leaves that to who answers.
+	MaxAge time.Duration
 }
 
 // GeneratorOf is the generator that names the provider or the plugin of a question; empty for questions about Git.
@@ -70,6 +75,7 @@ type Answer struct {
 	Paths        []string
 	Content      []byte
 	Repositories []Repository
+	Labels       []string
 	Branches     []Branch
 	Exists       bool
 	PullRequests []PullRequest
@@ -81,9 +87,14 @@ type Answer struct {
 type Repository struct {
 	Organization, Name, ID string
 	SSHURL, HTTPSURL       string
-	Labels                 []string
-	Archived               bool
+	// DefaultBranch is empty as long as nothing was pushed.
+	DefaultBranch string
+	Labels        []string
+	Archived      bool
 }
+
+// Path is where the repository lies below its server.
+func (r Repository) Path() string { return r.Organization + "/" + r.Name }
 
 // Branch is the head of a branch.
 type Branch struct {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/gitsync/generate/sandbox"
@@ -23,17 +24,18 @@ func (r *run) repositories(at string, g *gitopsv1.SCMProviderGenerator) ([]Param
 	if err != nil {
 		return nil, err
 	}
-	listed, err := r.answer(Question{About: AboutRepositories, Generator: provider})
+	provider.MaxAge = maxAge(g.RequeueAfterSeconds)
+	listed, err := r.answer(provider.about(AboutRepositories))
 	if err != nil {
 		return nil, err
 	}
 	var sets []Params
 	unanswered := false
 	for _, repo := range listed.Repositories {
-		if !wantsArchived(g) && repo.Archived || !passes(filters, func(f scmFilter) bool { return f.takes(repo) }) {
+		if !wantsArchived(g) && repo.Archived || !passes(filters, func(f scmFilter) bool { return f.names(repo) }) {
 			continue
 		}
-		found, err := r.branches(at, g, provider, filters, repo)
+		found, err := r.ofRepository(at, g, provider, filters, repo)
 		if errors.Is(err, errUnanswered) {
 			unanswered = true
 			continue
@@ -49,13 +51,28 @@ func (r *run) repositories(at string, g *gitopsv1.SCMProviderGenerator) ([]Param
 	return sets, nil
 }
 
-// branches gives one set for each branch of a repository that passes.
-func (r *run) branches(at string, g *gitopsv1.SCMProviderGenerator, provider string, filters []scmFilter, repo Repository) ([]Params, error) {
+// ofRepository gives one set for each branch of a repository that passes. Gitea has labels apart, one question for each repository.
+func (r *run) ofRepository(at string, g *gitopsv1.SCMProviderGenerator, provider Question, filters []scmFilter, repo Repository) ([]Params, error) {
 	url, err := cloneURL(at, g.CloneProtocol, repo)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := r.answer(Question{About: AboutBranches, Generator: provider, Repository: repo.Name})
+	provider.Repository = repo.Path()
+	if g.Gitea != nil {
+		answer, err := r.answer(provider.about(AboutLabels))
+		if err != nil {
+			return nil, err
+		}
+		repo.Labels = answer.Labels
+	}
+	if repo.DefaultBranch == "" || !passes(filters, func(f scmFilter) bool { return f.takes(repo) }) {
+		return nil, nil
+	}
+	branches := provider.about(AboutBranches)
+	if !wantsAllBranches(g) {
+		branches.Revision = repo.DefaultBranch
+	}
+	answer, err := r.answer(branches)
 	if err != nil {
 		return nil, err
 	}
@@ -88,13 +105,13 @@ func (r *run) branches(at string, g *gitopsv1.SCMProviderGenerator, provider str
 }
 
 // passesPaths reports whether a filter takes the repository and the branch, and finds its paths there.
-func (r *run) passesPaths(provider string, filters []scmFilter, repo Repository, b Branch) (bool, error) {
+func (r *run) passesPaths(provider Question, filters []scmFilter, repo Repository, b Branch) (bool, error) {
 	unanswered := false
 	for _, f := range filters {
 		if !f.takes(repo) || f.branch != nil && !f.branch.MatchString(b.Name) {
 			continue
 		}
-		ok, err := r.hasPaths(provider, f, repo, b)
+		ok, err := r.hasPaths(provider, f, b)
 		if ok {
 			return true, nil
 		}
@@ -106,14 +123,16 @@ func (r *run) passesPaths(provider string, filters []scmFilter, repo Repository,
 	return len(filters) == 0, nil
 }
 
-func (r *run) hasPaths(provider string, f scmFilter, repo Repository, b Branch) (bool, error) {
+func (r *run) hasPaths(provider Question, f scmFilter, b Branch) (bool, error) {
 	holds := true
 	for _, wanted := range []struct {
 		paths []string
 		exist bool
 	}{{f.exist, true}, {f.absent, false}} {
 		for _, path := range wanted.paths {
-			a, err := r.answer(Question{About: AboutPath, Generator: provider, Repository: repo.Name, Revision: b.Name, Path: path})
+			asked := provider.about(AboutPath)
+			asked.Revision, asked.Path = b.Name, path
+			a, err := r.answer(asked)
 			if err != nil {
 				return false, err
 			}
@@ -129,9 +148,13 @@ type scmFilter struct {
 	exist, absent             []string
 }
 
+// names reports whether the filter may take a repository of that name.
+func (f scmFilter) names(repo Repository) bool {
+	return f.repository == nil || f.repository.MatchString(repo.Name)
+}
+
 func (f scmFilter) takes(repo Repository) bool {
-	return (f.repository == nil || f.repository.MatchString(repo.Name)) &&
-		(f.label == nil || slices.ContainsFunc(repo.Labels, f.label.MatchString))
+	return f.names(repo) && (f.label == nil || slices.ContainsFunc(repo.Labels, f.label.MatchString))
 }
 
 func scmFilters(at string, filters []gitopsv1.SCMFilter) ([]scmFilter, error) {
@@ -167,8 +190,8 @@ func expression(at string, text *string) (*regexp.Regexp, error) {
 	return compiled, nil
 }
 
-// scmProvider is the provider of a generator and nothing else of it, as a question names it.
-func scmProvider(at string, g *gitopsv1.SCMProviderGenerator) (string, error) {
+// scmProvider is a question to the provider of a generator, which holds nothing else of it.
+func scmProvider(at string, g *gitopsv1.SCMProviderGenerator) (Question, error) {
 	only := gitopsv1.SCMProviderGenerator{
 		GitHub: g.GitHub, GitLab: g.GitLab, Bitbucket: g.Bitbucket, BitbucketServer: g.BitbucketServer,
 		Gitea: g.Gitea, AzureDevOps: g.AzureDevOps, AWSCodeCommit: g.AWSCodeCommit,
@@ -176,20 +199,44 @@ func scmProvider(at string, g *gitopsv1.SCMProviderGenerator) (string, error) {
 	return oneProvider(at, only, gitopsv1.Generator{SCMProvider: &only})
 }
 
-// oneProvider writes a generator as JSON once it is clear that exactly one field of the part with its provider is set.
-func oneProvider(at string, part any, g gitopsv1.Generator) (string, error) {
+// served are the providers that can be asked.
+var served = []string{"github", "gitlab", "gitea"}
+
+// oneProvider writes a generator as JSON once it is clear that exactly one field of the part with its provider is set, and that it can be asked.
+func oneProvider(at string, part any, g gitopsv1.Generator) (Question, error) {
 	set, err := tree(part)
 	if err != nil {
-		return "", fmt.Errorf("reading %s: %w", at, err)
+		return Question{}, fmt.Errorf("reading %s: %w", at, err)
 	}
 	if len(set) != 1 {
-		return "", fmt.Errorf("%s names %d providers; set one", at, len(set))
+		return Question{}, fmt.Errorf("%s names %d providers; set one", at, len(set))
+	}
+	for name := range set {
+		if !slices.Contains(served, name) {
+			return Question{}, fmt.Errorf("%s.%s cannot be used; the providers are %s", at, name, strings.Join(served, ", "))
+		}
 	}
 	text, err := json.Marshal(g)
 	if err != nil {
-		return "", fmt.Errorf("reading %s: %w", at, err)
+		return Question{}, fmt.Errorf("reading %s: %w", at, err)
 	}
-	return string(text), nil
+	return Question{Generator: string(text)}, nil
+}
+
+// about is the question about something else.
+func (q Question) about(a About) Question {
+	q.About = a
+	return q
+}
+
+// maxAge is how old an answer may be: it holds until the generator wants to look again.
+func maxAge(requeueAfterSeconds *int64) time.Duration {
+	return max(0, seconds(requeueAfterSeconds, gitopsv1.DefaultProviderRequeueAfter))
+}
+
+// wantsAllBranches reports whether more counts than the default branch.
+func wantsAllBranches(g *gitopsv1.SCMProviderGenerator) bool {
+	return g.GitHub != nil && g.GitHub.AllBranches || g.GitLab != nil && g.GitLab.AllBranches || g.Gitea != nil && g.Gitea.AllBranches
 }
 
 // wantsArchived reports whether archived repositories count: not on GitLab unless asked for, elsewhere unless left out.

@@ -10,8 +10,9 @@ import (
 type world struct {
 	Repos        map[string]map[string]string
 	Repositories []Repository
-	Branches     map[string][]Branch
-	// Paths are files by repository of a provider and branch, as "repository@branch".
+	// Branches are those of each repository of a provider, as "organization/repository".
+	Branches map[string][]Branch
+	// Paths are files by repository of a provider and branch, as "organization/repository@branch".
 	Paths        map[string][]string
 	PullRequests []PullRequest
 	NotFound     bool
@@ -57,7 +58,8 @@ func (w world) answer(t *testing.T, q Question) Answer {
 	case q.About == AboutRepositories:
 		return Answer{Repositories: w.Repositories}
 	case q.About == AboutBranches:
-		return Answer{Branches: w.Branches[q.Repository]}
+		other := func(b Branch) bool { return q.Revision != "" && b.Name != q.Revision }
+		return Answer{Branches: slices.DeleteFunc(slices.Clone(w.Branches[q.Repository]), other)}
 	case q.About == AboutPath:
 		return Answer{Exists: slices.Contains(w.Paths[q.Repository+"@"+q.Revision], q.Path)}
 	case q.About == AboutPullRequests:

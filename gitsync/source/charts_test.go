@@ -173,7 +173,7 @@ func TestAChartIsUnpackedWithoutItsFolderAndCredentialsStayAtHome(t *testing.T) 
 func TestWhatIsWrongWithAChartIsToldWithoutSecrets(t *testing.T) {
 	s := serveCharts(t)
 	for version, reason := range map[string]string{
-		"0.1.0": "the index says 000", "0.2.0": "no address of a repository", "0.3.0": "redirects more than", "0.4.0": "larger than", "0.5.0": "Not Found", "0.6.0": "not allowed",
+		"0.1.0": "the index says 000", "0.2.0": "no address of a server that may be asked", "0.3.0": "redirects more than", "0.4.0": "larger than", "0.5.0": "Not Found", "0.6.0": "not allowed",
 		"0.7.0": "no usable URL", "7.0.0": "no version 7.0.0",
 	} {
 		_, err := charts(t, s, canary).Fetch(t.Context(), wantChart(s, "web", version), version)
