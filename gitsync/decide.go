@@ -28,6 +28,7 @@ func Decide(o Observation) Plan {
 		d.remember()
 		d.operate()
 		d.judge()
+		d.revert()
 	}
 	d.finishStatus()
 	d.plan.App, d.plan.secrets, d.plan.before = d.app, d.mask, o.App

@@ -45,6 +45,8 @@ type Observation struct {
 	Holders map[string]bool
 	// Neighbours are what else is in the destination namespace; nil where that was not looked at.
 	Neighbours *Neighbours
+	// Reverted is what came of earlier Reverts, as far as it is remembered.
+	Reverted []Reverted
 	// Rollouts of the destination cluster know the fields that they run on other objects.
 	Rollouts []*unstructured.Unstructured
 }

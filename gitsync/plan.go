@@ -20,6 +20,8 @@ type Plan struct {
 	App *gitopsv1.Application
 	// Notes are decisions that people are told of once App is stored.
 	Notes []Note
+	// Reverts are pushed once App is stored.
+	Reverts []Revert
 	// After is when to look again though nothing changes; 0 for not at all.
 	After time.Duration
 

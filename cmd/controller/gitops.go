@@ -172,7 +172,7 @@ func (g *gitops) addLoops(ctx context.Context, mgr ctrl.Manager, dir string) err
 	}
 	settings := &application.Settings{Reader: mgr.GetCache(), Namespace: g.gitopsNamespace, Events: recorder}
 	applications := &application.Controller{
-		Client: c, Source: repositories, Renderer: &render.Renderer{Timeout: renderTimeout, Memory: renderMemory},
+		Client: c, Source: repositories, Reverter: repositories, Renderer: &render.Renderer{Timeout: renderTimeout, Memory: renderMemory},
 		Health: settings.Assess, Settings: settings.Load,
 		Events: recorder, Namespace: g.gitopsNamespace, Concurrency: g.concurrency, Poll: g.gitopsPoll, Jitter: g.gitopsPoll / 2,
 	}

@@ -24,7 +24,7 @@ func gitopsCache(o options) cache.Options {
 		served[o.gitopsNamespace] = cache.Config{}
 	}
 	meant := labels.NewSelector().Add(requirement(gitopsv1.LabelSecretType, selection.In,
-		gitopsv1.SecretTypeCluster, gitopsv1.SecretTypeRepository, gitopsv1.SecretTypeRepoCreds))
+		gitopsv1.SecretTypeCluster, gitopsv1.SecretTypeRepository, gitopsv1.SecretTypeRepoCreds, gitopsv1.SecretTypeRepositoryWrite, gitopsv1.SecretTypeRepoWriteCreds))
 	return cache.Options{
 		DefaultTransform:            slim,
 		ReaderFailOnMissingInformer: true,

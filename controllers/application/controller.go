@@ -26,6 +26,8 @@ type Controller struct {
 	// Clusters are the destinations.
 	Clusters Clusters
 	Source   Source
+	// Reverter pushes what Applications ask to be reverted; it must be set.
+	Reverter Reverter
 	Renderer Renderer
 	Health   Health
 	// Settings tells what holds for all Applications; nothing does without it.
@@ -86,6 +88,9 @@ func (c *Controller) pass(ctx context.Context, app *gitopsv1.Application) (ctrl.
 		for _, n := range plan.Notes {
 			kube.Tell(ctx, c.Events, app, n.Type, n.Reason, n.Message)
 		}
+	}
+	if err == nil {
+		next = c.revert(ctx, s, plan, next)
 	}
 	return next, err
 }

@@ -26,6 +26,8 @@ type memory struct {
 	// neighbours are what else was in the destination namespace at neighboursAt; nil if nobody asks.
 	neighbours   *gitsync.Neighbours
 	neighboursAt time.Time
+	// reverts are what came of reverts, the latest first. A restart asks the branch again.
+	reverts []gitsync.Reverted
 	// cluster is the destination whose kinds the Application uses.
 	cluster *cluster.Cluster
 }

@@ -54,7 +54,7 @@ func (c *Controller) observe(ctx context.Context, app *gitopsv1.Application) (*s
 	if s.cluster == nil || app.DeletionTimestamp == nil && gitsync.Refusal(s.Observation) != "" {
 		return s, nil
 	}
-	s.Secrets = s.cluster.Secrets()
+	s.Secrets, s.Reverted = s.cluster.Secrets(), s.memory.reverts
 	c.observeSources(ctx, s)
 	for _, part := range []struct {
 		doing string

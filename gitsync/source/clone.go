@@ -158,9 +158,13 @@ func (r *Repositories) find(ctx context.Context, want gitsync.Want) (*clone, *ru
 	if err != nil {
 		return nil, nil, err
 	}
-	git := &runner{address: a, credentials: credentials, keys: keys, timeout: r.Timeout, protocols: strings.Join(append([]string{"https", "ssh"}, r.Schemes...), ":")}
+	git := r.runner(a, credentials, keys)
 	id, dir := r.place(a.remote, credentials)
 	return one(r, &r.clones, id, func() *clone { return &clone{dir: dir, turn: make(chan struct{}, 1)} }), git, nil
+}
+
+func (r *Repositories) runner(a address, c credentials, keys Keys) *runner {
+	return &runner{address: a, credentials: c, keys: keys, timeout: r.Timeout, protocols: strings.Join(append([]string{"https", "ssh"}, r.Schemes...), ":")}
 }
 
 // enter waits for the turn of the caller. leave and close must be called unless there is an error.

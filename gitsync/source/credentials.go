@@ -48,14 +48,37 @@ var identityKeys = []string{"username", "password", "bearerToken", "sshPrivateKe
 // unbuilt keys change how a repository is reached in ways that are not built; using them without a word would surprise.
 var unbuiltKeys = []string{"githubAppPrivateKey", "useAzureWorkloadIdentity", "azureServicePrincipalClientSecret", "gcpServiceAccountKey", "enableLfs"}
 
-// choose picks the credentials of a repository of one of some types. Entries of other projects are never used, and none at all means anonymous.
+// purpose is what credentials are for: the values of LabelSecretType of entries and of templates.
+type purpose struct{ entry, template string }
+
+var (
+	reading = purpose{gitopsv1.SecretTypeRepository, gitopsv1.SecretTypeRepoCreds}
+	writing = purpose{gitopsv1.SecretTypeRepositoryWrite, gitopsv1.SecretTypeRepoWriteCreds}
+)
+
+// choose picks the credentials of a repository of one of some types, to read it. Entries of other projects are never used, and none at all means
+// anonymous.
 func (k Keys) choose(repoURL, project string, types ...string) (credentials, error) {
+	return k.chooseFor(reading, repoURL, project, types...)
+}
+
+// chooseToWrite picks those to write with. What is there for reading never serves for that, and nothing is written anonymously.
+func (k Keys) chooseToWrite(repoURL, project string) (credentials, error) {
+	c, err := k.chooseFor(writing, repoURL, project, typeGit)
+	if err == nil && c.name == "" {
+		return c, fmt.Errorf("there is no Secret with the label %s: %s (or %s) for it and the project %s; make one with credentials that may push",
+			gitopsv1.LabelSecretType, writing.entry, writing.template, project)
+	}
+	return c, err
+}
+
+func (k Keys) chooseFor(use purpose, repoURL, project string, types ...string) (credentials, error) {
 	c := credentials{data: map[string]string{}}
-	if entry := k.repository(repoURL, project); entry != nil {
+	if entry := k.repository(use.entry, repoURL, project); entry != nil {
 		c = read(entry)
 	}
 	if !slices.ContainsFunc(identityKeys, func(key string) bool { return c.data[key] != "" }) {
-		if template := k.template(repoURL, project); template != nil {
+		if template := k.template(use.template, repoURL, project); template != nil {
 			t := read(template)
 			maps.Copy(t.data, c.data)
 			c = t
@@ -89,11 +112,11 @@ func read(s *corev1.Secret) credentials {
 	return c
 }
 
-func (k Keys) repository(repoURL, project string) *corev1.Secret {
+func (k Keys) repository(label, repoURL, project string) *corev1.Secret {
 	var found *corev1.Secret
 	for i := range k.Secrets {
 		s := &k.Secrets[i]
-		if s.Labels[gitopsv1.LabelSecretType] != gitopsv1.SecretTypeRepository || normal(string(s.Data["url"])) != normal(repoURL) {
+		if s.Labels[gitopsv1.LabelSecretType] != label || normal(string(s.Data["url"])) != normal(repoURL) {
 			continue
 		}
 		switch string(s.Data["project"]) {
@@ -107,14 +130,14 @@ func (k Keys) repository(repoURL, project string) *corev1.Secret {
 }
 
 // template is the longest prefix that ends where a part of the path ends, so that https://host/org does not serve https://host/organisation.
-func (k Keys) template(repoURL, project string) *corev1.Secret {
+func (k Keys) template(label, repoURL, project string) *corev1.Secret {
 	var found *corev1.Secret
 	longest := 0
 	for i := range k.Secrets {
 		s := &k.Secrets[i]
 		prefix := normal(string(s.Data["url"]))
 		owner := string(s.Data["project"])
-		if s.Labels[gitopsv1.LabelSecretType] != gitopsv1.SecretTypeRepoCreds || prefix == "" || owner != "" && owner != project {
+		if s.Labels[gitopsv1.LabelSecretType] != label || prefix == "" || owner != "" && owner != project {
 			continue
 		}
 		rest, within := strings.CutPrefix(normal(repoURL), prefix)

@@ -89,7 +89,7 @@ func (r *runner) prepare() error {
 
 func (r *runner) close() error { return os.RemoveAll(r.files) }
 
-// run gives the output of git. Its error is for people: bounded, on one line, without secrets and control characters.
+// run gives the output of git, also that of one that failed. Its error is for people: bounded, on one line, without secrets and control characters.
 func (r *runner) run(ctx context.Context, extra []string, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
@@ -112,7 +112,7 @@ func (r *runner) run(ctx context.Context, extra []string, args ...string) ([]byt
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return nil, fmt.Errorf("git did not finish within %s", r.timeout)
 	case err != nil:
-		return nil, fmt.Errorf("%w: %s", err, r.plain(problem.kept.String()))
+		return out.kept.Bytes(), fmt.Errorf("%w: %s", err, r.plain(problem.kept.String()))
 	}
 	return out.kept.Bytes(), nil
 }

@@ -17,7 +17,7 @@ import (
 func KeysIn(reader client.Reader, namespace string) func(context.Context) (Keys, error) {
 	return func(ctx context.Context) (Keys, error) {
 		var keys Keys
-		ofRepositories, err := labels.NewRequirement(gitopsv1.LabelSecretType, selection.In, []string{gitopsv1.SecretTypeRepository, gitopsv1.SecretTypeRepoCreds})
+		ofRepositories, err := labels.NewRequirement(gitopsv1.LabelSecretType, selection.In, []string{reading.entry, reading.template, writing.entry, writing.template})
 		if err != nil {
 			return keys, err
 		}
