@@ -17,12 +17,13 @@ import (
 
 	"github.com/sluice-delivery/sluice/analysis"
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/kube/kubetest"
 )
 
 func TestAGoodMeasurementEndsTheRunWithOneWrite(t *testing.T) {
 	w := newWorld(t, newRun("ratio"))
-	if next := w.mustPass(); next.RequeueAfter != 0 || w.writes != 1 {
-		t.Errorf("%d writes, and another look after %s", w.writes, next.RequeueAfter)
+	if next := w.mustPass(); next.RequeueAfter != 0 || len(w.Made) != 1 {
+		t.Errorf("%d writes, and another look after %s", len(w.Made), next.RequeueAfter)
 	}
 	status := w.run().Status
 	if got := w.phase(); got != "Successful ratio:Successful" {
@@ -45,8 +46,8 @@ func TestARunThatHasEndedIsLeftAlone(t *testing.T) {
 	w.mustPass()
 	w.told()
 	w.mustPass()
-	if w.writes != 1 || len(w.source.asked) != 1 || len(w.told()) != 0 {
-		t.Errorf("%d writes, asked %v", w.writes, w.source.asked)
+	if len(w.Made) != 1 || len(w.source.asked) != 1 || len(w.told()) != 0 {
+		t.Errorf("%d writes, asked %v", len(w.Made), w.source.asked)
 	}
 }
 
@@ -56,8 +57,8 @@ func TestTheNextMeasurementWaitsForTheInterval(t *testing.T) {
 		t.Errorf("the next look is after %s", next.RequeueAfter)
 	}
 	w.at = w.at.Add(20 * time.Second)
-	if next := w.mustPass(); next.RequeueAfter != 10*time.Second || len(w.source.asked) != 1 || w.writes != 1 {
-		t.Errorf("a look too early measures %v, writes %d times, and looks again after %s", w.source.asked, w.writes, next.RequeueAfter)
+	if next := w.mustPass(); next.RequeueAfter != 10*time.Second || len(w.source.asked) != 1 || len(w.Made) != 1 {
+		t.Errorf("a look too early measures %v, writes %d times, and looks again after %s", w.source.asked, len(w.Made), next.RequeueAfter)
 	}
 	w.at = w.at.Add(11 * time.Second)
 	w.mustPass()
@@ -72,8 +73,8 @@ func TestABadMetricEndsTheWholeRunInOneWrite(t *testing.T) {
 	w.answer("job", analysis.Reading{Phase: v1alpha1.AnalysisPhaseRunning, ResumeAfter: time.Minute, Metadata: map[string]string{"name": "job"}})
 	w.answer("bad", analysis.Reading{Result: 0.1, Value: "0.1"})
 	w.mustPass()
-	if w.writes != 1 {
-		t.Errorf("%d writes", w.writes)
+	if len(w.Made) != 1 {
+		t.Errorf("%d writes", len(w.Made))
 	}
 	if got := w.phase(); got != "Failed bad:Failed slow:Successful job:Inconclusive" {
 		t.Errorf("the run is %s", got)
@@ -233,14 +234,8 @@ func TestAJobInFlightIsWatchedEvenIfItsSecretGoesAway(t *testing.T) {
 
 func TestAConflictLosesNothing(t *testing.T) {
 	w := newWorld(t, newRun("ratio"))
-	conflicts := 0
-	w.refuse = func() error {
-		if conflicts++; conflicts > 3 {
-			return nil
-		}
-		return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("analysisruns").GroupResource(), runKey.Name, errors.New("changed"))
-	}
 	for range 3 {
+		w.Broken, w.Fault = len(w.Made), kubetest.Conflict
 		if next := w.mustPass(); next.RequeueAfter == 0 {
 			t.Fatal("nobody looks again after a conflict")
 		}
@@ -298,8 +293,8 @@ func TestAMeasurementThatHangsIsEndedAndWritten(t *testing.T) {
 		for _, r := range done {
 			failed += int(r.Error)
 		}
-		if failed < sideBySide-1 || failed > sideBySide || w.writes != 1 {
-			t.Errorf("%d of %d metrics ended with an error, %d writes", failed, len(done), w.writes)
+		if failed < sideBySide-1 || failed > sideBySide || len(w.Made) != 1 {
+			t.Errorf("%d of %d metrics ended with an error, %d writes", failed, len(done), len(w.Made))
 		}
 	})
 }
@@ -311,8 +306,8 @@ func TestAnEndOfTheProcessWritesNothing(t *testing.T) {
 		cancel()
 		return analysis.Reading{}, ctx.Err()
 	}
-	if _, err := w.loop.pass(ctx, request); !errors.Is(err, context.Canceled) || w.writes != 0 {
-		t.Errorf("%d writes, error %v", w.writes, err)
+	if _, err := w.loop.pass(ctx, request); !errors.Is(err, context.Canceled) || len(w.Made) != 0 {
+		t.Errorf("%d writes, error %v", len(w.Made), err)
 	}
 }
 
@@ -324,8 +319,8 @@ func TestALookBeforeItsTimeWritesNothing(t *testing.T) {
 	w.answer("job", analysis.Reading{Phase: v1alpha1.AnalysisPhaseRunning, ResumeAfter: time.Minute})
 	w.mustPass()
 	w.at = w.at.Add(10 * time.Second)
-	if next := w.mustPass(); next.RequeueAfter != 50*time.Second || len(w.source.asked) != 2 || w.writes != 1 {
-		t.Errorf("asked %d times, %d writes, the next look after %s", len(w.source.asked), w.writes, next.RequeueAfter)
+	if next := w.mustPass(); next.RequeueAfter != 50*time.Second || len(w.source.asked) != 2 || len(w.Made) != 1 {
+		t.Errorf("asked %d times, %d writes, the next look after %s", len(w.source.asked), len(w.Made), next.RequeueAfter)
 	}
 	w.answer("job", analysis.Reading{Phase: v1alpha1.AnalysisPhaseFailed, Message: "BackoffLimitExceeded"})
 	w.mustPass()
@@ -359,8 +354,8 @@ func TestARunOnItsWayOutIsNotMeasured(t *testing.T) {
 	run.DeletionTimestamp = &metav1.Time{Time: start}
 	w := newWorld(t, run)
 	w.mustPass()
-	if len(w.source.asked) != 0 || w.writes != 0 {
-		t.Errorf("asked %v, %d writes", w.source.asked, w.writes)
+	if len(w.source.asked) != 0 || len(w.Made) != 0 {
+		t.Errorf("asked %v, %d writes", w.source.asked, len(w.Made))
 	}
 }
 

@@ -20,10 +20,10 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/sluice-delivery/sluice/analysis"
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/kube/kubetest"
 )
 
 const namespace = "shop"
@@ -40,9 +40,8 @@ type world struct {
 	log    bytes.Buffer
 	// source is the provider of every metric.
 	source *source
-	// writes counts what the controller wrote; refuse says what becomes of a write instead of success.
-	writes int
-	refuse func() error
+	// Calls are the writes of the controller.
+	kubetest.Calls
 }
 
 // source answers metrics by their names.
@@ -86,17 +85,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 		t: t, at: start, events: record.NewFakeRecorder(100),
 		source: &source{answers: map[string]func(context.Context, v1alpha1.Metric, *v1alpha1.Measurement) (analysis.Reading, error){}},
 	}
-	w.server = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithInterceptorFuncs(interceptor.Funcs{
-		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
-			if w.refuse != nil {
-				if err := w.refuse(); err != nil {
-					return err
-				}
-			}
-			w.writes++
-			return c.Patch(ctx, o, p, opts...)
-		},
-	}).Build()
+	w.server = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithInterceptorFuncs(w.Writes()).Build()
 	w.loop = &Controller{
 		Client: w.server, Live: w.server, Events: w.events, Clock: func() time.Time { return w.at },
 		Providers: func(v1alpha1.MetricProvider) analysis.Provider { return w.source },
@@ -135,23 +124,13 @@ func (w *world) edit(change func(*v1alpha1.AnalysisRun)) {
 	w.t.Helper()
 	run := w.run()
 	change(run)
-	if err := w.server.Update(w.t.Context(), run); err != nil {
+	if err := w.server.Update(kubetest.Outside(w.t.Context()), run); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
 // told gives the events so far.
-func (w *world) told() []string {
-	var all []string
-	for {
-		select {
-		case e := <-w.events.Events:
-			all = append(all, e)
-		default:
-			return all
-		}
-	}
-}
+func (w *world) told() []string { return kubetest.Told(w.events) }
 
 func (w *world) answer(metric string, r analysis.Reading) {
 	w.source.answers[metric] = func(context.Context, v1alpha1.Metric, *v1alpha1.Measurement) (analysis.Reading, error) { return r, nil }

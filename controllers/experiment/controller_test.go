@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/kube/kubetest"
 )
 
 // outcome is what must be the same however an experiment went.
@@ -62,10 +63,10 @@ func TestAnExperimentEndsWithNothingLeft(t *testing.T) {
 	if diff := cmp.Diff(succeeded, w.outcome()); diff != "" {
 		t.Error(diff)
 	}
-	before := len(w.writes)
+	before := len(w.Made)
 	w.restart()
 	w.settle()
-	if more := w.writes[before:]; len(more) > 0 {
+	if more := w.Made[before:]; len(more) > 0 {
 		t.Errorf("after the end it wrote %v", more)
 	}
 }
@@ -146,43 +147,33 @@ func TestTheServiceOfAnExperimentInTheRoutesHasThePortsOfTheCanarys(t *testing.T
 	t.Error("there is no Service")
 }
 
-// faults are the ways in which a call to the API server goes wrong.
-var faults = []fault{
-	{name: "a conflict", err: apierrors.NewConflict(schema.GroupResource{Resource: "any"}, "any", errors.New("changed"))},
-	{name: "a refusal", err: apierrors.NewForbidden(schema.GroupResource{Resource: "any"}, "any", errors.New("no"))},
-	{name: "an overload", err: apierrors.NewTooManyRequests("later", 1)},
-	{name: "a timeout before it took effect", err: apierrors.NewTimeoutError("slow", 1)},
-	{name: "a timeout after it took effect", err: apierrors.NewTimeoutError("slow", 1), applied: true},
-	{name: "an object that is gone", err: apierrors.NewNotFound(schema.GroupResource{Resource: "any"}, "any")},
-}
-
 func TestAnExperimentConvergesWhateverCallFails(t *testing.T) {
 	w := newWorld(t, timed(), check())
 	w.settle()
-	calls := len(w.writes)
-	for _, f := range faults {
-		t.Run(f.name, func(t *testing.T) {
+	calls := len(w.Made)
+	for _, f := range kubetest.Faults {
+		t.Run(f.Name, func(t *testing.T) {
 			for i := range calls {
 				w := newWorld(t, timed(), check())
-				w.broken, w.fault = i, f
+				w.Broken, w.Fault = i, f
 				w.settle()
 				if diff := cmp.Diff(succeeded, w.outcome()); diff != "" {
-					t.Errorf("call %d (%s): %s", i, w.writes[i], diff)
+					t.Errorf("call %d (%s): %s", i, w.Made[i], diff)
 				}
 			}
 		})
 	}
-	t.Logf("%d faults injected", calls*len(faults))
+	t.Logf("%d faults injected", calls*len(kubetest.Faults))
 }
 
 func TestAnExperimentConvergesWhereverTheControllerDies(t *testing.T) {
 	w := newWorld(t, timed(), check())
 	w.settle()
-	calls := len(w.writes)
+	calls := len(w.Made)
 	for i := range calls {
 		w := newWorld(t, timed(), check())
 		made := 0
-		w.after = func() {
+		w.After = func() {
 			if made++; made == i+1 {
 				w.restart()
 				panic(errKilled)
@@ -196,7 +187,7 @@ func TestAnExperimentConvergesWhereverTheControllerDies(t *testing.T) {
 			}()
 			w.settle()
 		}()
-		w.after = nil
+		w.After = nil
 		w.settle()
 		if diff := cmp.Diff(succeeded, w.outcome()); diff != "" {
 			t.Errorf("killed after write %d: %s", i, diff)
@@ -257,7 +248,7 @@ func TestWhatBelongsToOthersIsLeftAlone(t *testing.T) {
 		w.pass() //nolint:errcheck // it is to fail
 		w.playPods()
 	}
-	for _, write := range w.writes {
+	for _, write := range w.Made {
 		if slices.Contains([]string{"patch ReplicaSet exp-baseline", "patch Service exp-canary", "delete Service exp-canary"}, write) {
 			t.Errorf("it wrote %s", write)
 		}

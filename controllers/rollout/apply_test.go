@@ -60,9 +60,9 @@ func TestATemplateThatTheServerRejectsIsAnInvalidSpec(t *testing.T) {
 		t.Errorf("phase %s, stable %s, current %s", r.Status.Phase, r.Status.StableRS, r.Status.CurrentPodHash)
 	}
 
-	before := len(w.writes)
+	before := len(w.Made)
 	w.settle()
-	if more := w.writes[before:]; len(more) > 0 {
+	if more := w.Made[before:]; len(more) > 0 {
 		t.Errorf("a rejected template is tried again: %v", more)
 	}
 
@@ -96,12 +96,12 @@ func TestAFailedCreationIsToldAndDoesNotStopTheRest(t *testing.T) {
 	if c.Status != corev1.ConditionFalse || c.Reason != v1alpha1.ReasonReplicaSetCreateError || !strings.Contains(c.Message, "exceeded quota") {
 		t.Errorf("condition %+v", c)
 	}
-	before := len(w.writes)
+	before := len(w.Made)
 	w.at = w.at.Add(10 * time.Second)
 	if _, err := w.pass(); err == nil {
 		t.Error("no error")
 	}
-	if got := w.writes[before:]; len(got) > 0 {
+	if got := w.Made[before:]; len(got) > 0 {
 		t.Errorf("the same failure is written again and again: %v", got)
 	}
 }

@@ -24,24 +24,24 @@ func TestAReleaseConvergesThoughTheClockIsSet(t *testing.T) {
 	w := begin(t)
 	start := w.at
 	w.release()
-	calls, took := len(w.writes), w.at.Sub(start)
+	calls, took := len(w.Made), w.at.Sub(start)
 	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
 		t.Run(fmt.Sprint(jump), func(t *testing.T) {
 			t.Parallel()
 			for i := range calls {
 				w := begin(t)
-				w.after = func() {
+				w.After = func() {
 					w.carried()
-					if len(w.writes) == i+1 {
+					if len(w.Made) == i+1 {
 						w.at = w.at.Add(jump)
 					}
 				}
 				w.release()
 				if diff := cmp.Diff(released, w.outcome()); diff != "" {
-					t.Fatalf("set by %s after %q: %s", jump, w.writes[i], diff)
+					t.Fatalf("set by %s after %q: %s", jump, w.Made[i], diff)
 				}
 				if more := w.at.Add(-jump).Sub(start) - took; more > 2*time.Minute {
-					t.Fatalf("set by %s after %q, the release took %s longer", jump, w.writes[i], more)
+					t.Fatalf("set by %s after %q, the release took %s longer", jump, w.Made[i], more)
 				}
 			}
 		})

@@ -14,6 +14,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/kube/kubetest"
 )
 
 // trying is a canary whose second step is an experiment with a share of the traffic.
@@ -166,18 +167,18 @@ func TestAReleaseWithAnExperimentConvergesWhateverCallFailsAndWhereverTheControl
 	w := begin()
 	w.release()
 	judge(w, "undisturbed")
-	calls := len(w.writes)
+	calls := len(w.Made)
 	for i := range calls {
 		w := begin()
-		f := faults[i%len(faults)] // each in turn, because every one at every write takes minutes
-		w.broken, w.fault = i, f
+		f := kubetest.Faults[i%len(kubetest.Faults)] // each in turn, because every one at every write takes minutes
+		w.Broken, w.Fault = i, f
 		w.release()
-		judge(w, fmt.Sprintf("%s at write %d (%s)", f.name, i, w.writes[i]))
+		judge(w, fmt.Sprintf("%s at write %d (%s)", f.Name, i, w.Made[i]))
 
 		w = begin()
 		done := false
-		w.after = func() {
-			if len(w.writes) == i+1 && !done {
+		w.After = func() {
+			if len(w.Made) == i+1 && !done {
 				done = true
 				panic(crashed{})
 			}
@@ -185,7 +186,7 @@ func TestAReleaseWithAnExperimentConvergesWhateverCallFailsAndWhereverTheControl
 		until(w, w.settle)
 		w.edit(func(r *v1alpha1.Rollout) { r.Spec.Template = template("app:v2") })
 		until(w, w.settle)
-		judge(w, "after a crash behind "+w.writes[i])
+		judge(w, "after a crash behind "+w.Made[i])
 	}
 	t.Logf("%d faults injected", 2*calls)
 }
@@ -205,7 +206,7 @@ func TestAnAbortTakesAnExperimentOutOfTheRouteBeforeItsPodsMayGo(t *testing.T) {
 	if weights.Stable.Weight != 85 || len(weights.Additional) != 1 || weights.Additional[0].PodTemplateHash != "of-old" {
 		t.Errorf("the status says %+v", weights)
 	}
-	w.after = func() {
+	w.After = func() {
 		if _, marked := w.experiments()[0].Annotations[v1alpha1.AnnotationExperimentWeights]; !marked && len(w.backends()) > 2 {
 			t.Error("the Experiment may go while the route still names it")
 		}

@@ -2,7 +2,6 @@ package rollout
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -10,14 +9,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 	"github.com/sluice-delivery/sluice/internal/kube"
+	"github.com/sluice-delivery/sluice/internal/kube/kubetest"
 	"github.com/sluice-delivery/sluice/trafficrouting"
 	"github.com/sluice-delivery/sluice/trafficrouting/gatewayapi"
 )
@@ -70,7 +68,7 @@ func TestAReleaseEndsWithTheNewRevisionServingEverything(t *testing.T) {
 func TestAfterAReleaseNothingIsWritten(t *testing.T) {
 	w := newWorld(t, append(around(), canary())...)
 	w.release()
-	before := len(w.writes)
+	before := len(w.Made)
 	for range 5 {
 		if next, err := w.pass(); err != nil || next.RequeueAfter != 0 {
 			t.Errorf("a quiet Rollout is looked at again after %s, %v", next.RequeueAfter, err)
@@ -78,42 +76,32 @@ func TestAfterAReleaseNothingIsWritten(t *testing.T) {
 	}
 	w.restart()
 	w.settle()
-	if more := w.writes[before:]; len(more) > 0 {
+	if more := w.Made[before:]; len(more) > 0 {
 		t.Errorf("wrote %v", more)
 	}
-}
-
-// faults are the ways in which a call to the API server goes wrong.
-var faults = []fault{
-	{name: "a conflict", err: apierrors.NewConflict(schema.GroupResource{Resource: "any"}, "any", errors.New("changed"))},
-	{name: "a refusal", err: apierrors.NewForbidden(schema.GroupResource{Resource: "any"}, "any", errors.New("no"))},
-	{name: "an overload", err: apierrors.NewTooManyRequests("later", 1)},
-	{name: "a timeout before it took effect", err: apierrors.NewTimeoutError("slow", 1)},
-	{name: "a timeout after it took effect", err: apierrors.NewTimeoutError("slow", 1), applied: true},
-	{name: "an object that is gone", err: apierrors.NewNotFound(schema.GroupResource{Resource: "any"}, "any")},
 }
 
 func TestAReleaseConvergesWhateverCallFails(t *testing.T) {
 	w := newWorld(t, append(around(), canary())...)
 	w.release()
-	calls := len(w.writes)
-	for _, f := range faults {
-		t.Run(f.name, func(t *testing.T) {
+	calls := len(w.Made)
+	for _, f := range kubetest.Faults {
+		t.Run(f.Name, func(t *testing.T) {
 			t.Parallel()
 			for i := range calls {
 				w := newWorld(t, append(around(), canary())...)
-				w.broken, w.fault = i, f
+				w.Broken, w.Fault = i, f
 				w.release()
 				if diff := cmp.Diff(released, w.outcome()); diff != "" {
-					t.Fatalf("after %q failed: %s", w.writes[i], diff)
+					t.Fatalf("after %q failed: %s", w.Made[i], diff)
 				}
 				if n := len(w.sets()); n != 2 {
-					t.Fatalf("after %q failed there are %d ReplicaSets", w.writes[i], n)
+					t.Fatalf("after %q failed there are %d ReplicaSets", w.Made[i], n)
 				}
 			}
 		})
 	}
-	t.Logf("%d faults injected", calls*len(faults))
+	t.Logf("%d faults injected", calls*len(kubetest.Faults))
 }
 
 // crashed ends a pass in the middle, as the death of the process does.
@@ -122,12 +110,12 @@ type crashed struct{}
 func TestAReleaseConvergesAfterACrashAtAnyWrite(t *testing.T) {
 	w := newWorld(t, append(around(), canary())...)
 	w.release()
-	calls := len(w.writes)
+	calls := len(w.Made)
 	for i := range calls {
 		w := newWorld(t, append(around(), canary())...)
 		done := false
-		w.after = func() {
-			if len(w.writes) == i+1 && !done {
+		w.After = func() {
+			if len(w.Made) == i+1 && !done {
 				done = true
 				panic(crashed{})
 			}
@@ -136,7 +124,7 @@ func TestAReleaseConvergesAfterACrashAtAnyWrite(t *testing.T) {
 		w.edit(func(r *v1alpha1.Rollout) { r.Spec.Template = template("app:v2") })
 		until(w, w.settle)
 		if diff := cmp.Diff(released, w.outcome()); diff != "" {
-			t.Fatalf("after a crash behind %q: %s", w.writes[i], diff)
+			t.Fatalf("after a crash behind %q: %s", w.Made[i], diff)
 		}
 	}
 	t.Logf("%d crashes", calls)

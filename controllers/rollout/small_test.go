@@ -205,7 +205,7 @@ func TestAnEndedContextStopsTheWriting(t *testing.T) {
 	if err := w.loop.apply(ctx, s, &plan); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
-	if len(w.writes) > 0 {
-		t.Errorf("wrote %v", w.writes)
+	if len(w.Made) > 0 {
+		t.Errorf("wrote %v", w.Made)
 	}
 }

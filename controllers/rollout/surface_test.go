@@ -15,6 +15,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/kube/kubetest"
 	"github.com/sluice-delivery/sluice/strategy"
 )
 
@@ -129,7 +130,7 @@ func TestAPodThatCannotBeChangedKeepsNoOtherFromItAndIsTriedAgain(t *testing.T) 
 	}
 	w.podOf(set, "a")
 	w.podOf(set, "b")
-	w.broken, w.fault = len(w.writes), fault{err: errors.New("the webhook says no")}
+	w.Broken, w.Fault = len(w.Made), kubetest.Fault{Err: errors.New("the webhook says no")}
 	w.edit(rolesAs)
 	if _, err := w.pass(); err == nil || !strings.Contains(err.Error(), "pod a: the webhook says no") {
 		t.Errorf("the error is %v", err)
@@ -365,23 +366,23 @@ func TestEverySurfaceConvergesWhateverCallFailsAndWhereverItCrashes(t *testing.T
 			w := begin(t)
 			w.releaseSurface(w.settle)
 			w.ends("without a fault")
-			calls := len(w.writes)
+			calls := len(w.Made)
 			for i := range calls {
-				f := faults[i%len(faults)] // each in turn, because every one at every write takes minutes
+				f := kubetest.Faults[i%len(kubetest.Faults)] // each in turn, because every one at every write takes minutes
 				w := begin(t)
-				w.broken, w.fault = i, f
+				w.Broken, w.Fault = i, f
 				w.releaseSurface(w.settle)
-				w.ends("after " + w.writes[i] + " failed by " + f.name)
+				w.ends("after " + w.Made[i] + " failed by " + f.Name)
 				w = begin(t)
 				done := false
-				w.after = func() {
-					if len(w.writes) == i+1 && !done {
+				w.After = func() {
+					if len(w.Made) == i+1 && !done {
 						done = true
 						panic(crashed{})
 					}
 				}
 				w.releaseSurface(func() { until(w, w.settle) })
-				w.ends("after a crash behind " + w.writes[i])
+				w.ends("after a crash behind " + w.Made[i])
 			}
 			t.Logf("%d faults injected", 2*calls)
 		})

@@ -2,8 +2,6 @@ package rollout
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -20,11 +18,11 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 	"github.com/sluice-delivery/sluice/internal/kube"
+	"github.com/sluice-delivery/sluice/internal/kube/kubetest"
 	"github.com/sluice-delivery/sluice/trafficrouting"
 	"github.com/sluice-delivery/sluice/trafficrouting/gatewayapi"
 )
@@ -32,14 +30,6 @@ import (
 const namespace = "shop"
 
 var webKey = types.NamespacedName{Namespace: namespace, Name: "web"}
-
-// fault is what goes wrong with one call.
-type fault struct {
-	name string
-	// err is the answer to the call; applied tells whether the call took effect nevertheless.
-	err     error
-	applied bool
-}
 
 // world is an API server in memory, pods that become available as soon as they are asked for, and a controller.
 type world struct {
@@ -49,13 +39,8 @@ type world struct {
 	at     time.Time
 	events *record.FakeRecorder
 
-	// writes lists the writes of the controller, such as "patch ReplicaSet web-abc".
-	writes []string
-	// broken is the index of the write that fails, counted from 0; -1 for none.
-	broken int
-	fault  fault
-	// after is called after each write that took effect.
-	after func()
+	// Calls are the writes of the controller.
+	kubetest.Calls
 	// before is called before each pass.
 	before func()
 	// patient is how many passes without a change count as rest; 3 if 0.
@@ -75,13 +60,13 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 	mapper.Add(appsv1.SchemeGroupVersion.WithKind("Deployment"), meta.RESTScopeNamespace)
 	mapper.Add(corev1.SchemeGroupVersion.WithKind("Service"), meta.RESTScopeNamespace)
 	mapper.Add(corev1.SchemeGroupVersion.WithKind("Pod"), meta.RESTScopeNamespace)
-	w := &world{t: t, at: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), broken: -1}
+	w := &world{t: t, at: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	w.server = fake.NewClientBuilder().WithScheme(scheme).WithRESTMapper(mapper).WithObjects(objects...).
 		WithStatusSubresource(&v1alpha1.Rollout{}, &appsv1.ReplicaSet{}).
 		WithIndex(&appsv1.ReplicaSet{}, kube.OwnerField, kube.Owner).
 		WithIndex(&v1alpha1.AnalysisRun{}, kube.OwnerField, kube.Owner).
 		WithIndex(&v1alpha1.Experiment{}, kube.OwnerField, kube.Owner).
-		WithInterceptorFuncs(w.funcs()).Build()
+		WithInterceptorFuncs(w.Writes()).Build()
 	w.restart()
 	return w
 }
@@ -114,56 +99,7 @@ func (w *world) restart() {
 	}
 }
 
-// outside marks calls that are not the controller's.
-type outside struct{}
-
-func (w *world) ctx() context.Context { return context.WithValue(w.t.Context(), outside{}, true) }
-
-func (w *world) funcs() interceptor.Funcs {
-	return interceptor.Funcs{
-		Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
-			return w.write(ctx, "create", o, func() error { return c.Create(ctx, o, opts...) })
-		},
-		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
-			return w.write(ctx, "patch", o, func() error { return c.Patch(ctx, o, p, opts...) })
-		},
-		Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
-			return w.write(ctx, "delete", o, func() error { return c.Delete(ctx, o, opts...) })
-		},
-		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
-			return w.write(ctx, "patch "+sub+" of", o, func() error { return c.SubResource(sub).Patch(ctx, o, p, opts...) })
-		},
-		SubResourceCreate: func(ctx context.Context, c client.Client, sub string, o, s client.Object, opts ...client.SubResourceCreateOption) error {
-			return w.write(ctx, "create "+sub+" of", o, func() error { return c.SubResource(sub).Create(ctx, o, s, opts...) })
-		},
-	}
-}
-
-func (w *world) write(ctx context.Context, verb string, o client.Object, do func() error) error {
-	if ctx.Value(outside{}) != nil {
-		return do()
-	}
-	kind := strings.TrimPrefix(fmt.Sprintf("%T", o), "*")
-	if gvk := o.GetObjectKind().GroupVersionKind(); gvk.Kind != "" {
-		kind = gvk.Kind
-	}
-	kind = kind[strings.LastIndex(kind, ".")+1:]
-	index := len(w.writes)
-	w.writes = append(w.writes, verb+" "+kind+" "+o.GetName())
-	if index == w.broken {
-		if w.fault.applied {
-			if err := do(); err != nil {
-				return err
-			}
-		}
-		return w.fault.err
-	}
-	err := do()
-	if err == nil && w.after != nil {
-		w.after()
-	}
-	return err
-}
+func (w *world) ctx() context.Context { return kubetest.Outside(w.t.Context()) }
 
 // pass lets the controller look once.
 func (w *world) pass() (ctrl.Result, error) {
@@ -180,7 +116,7 @@ func (w *world) settle() {
 		if w.before != nil {
 			w.before()
 		}
-		before := len(w.writes)
+		before := len(w.Made)
 		next, err := w.pass()
 		moved := w.playPods()
 		w.at = w.at.Add(50 * time.Millisecond)
@@ -188,7 +124,7 @@ func (w *world) settle() {
 		case err != nil:
 			w.at = w.at.Add(time.Second)
 			quiet = 0
-		case moved || len(w.writes) > before:
+		case moved || len(w.Made) > before:
 			quiet = 0
 		case next.RequeueAfter > 0 && next.RequeueAfter < 2*time.Minute:
 			w.at = w.at.Add(next.RequeueAfter)
@@ -199,7 +135,7 @@ func (w *world) settle() {
 			}
 		}
 	}
-	w.t.Fatalf("nothing settles; the last writes are %v", w.writes[max(0, len(w.writes)-10):])
+	w.t.Fatalf("nothing settles; the last writes are %v", w.Made[max(0, len(w.Made)-10):])
 }
 
 // playPods plays the ReplicaSet controller and the kubelets; it reports whether anything changed.
@@ -276,17 +212,7 @@ func (w *world) selector(service string) string {
 }
 
 // told lists the events so far.
-func (w *world) told() []string {
-	var all []string
-	for {
-		select {
-		case e := <-w.events.Events:
-			all = append(all, e)
-		default:
-			return all
-		}
-	}
-}
+func (w *world) told() []string { return kubetest.Told(w.events) }
 
 func template(image string) runtime.RawExtension {
 	return runtime.RawExtension{Raw: []byte(`{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"web","image":"` + image + `","futureField":{"a":1}}]}}`)}

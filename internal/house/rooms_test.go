@@ -20,7 +20,7 @@ var below = []string{api, rules, gitopsv1, gitRules, "analysis", "analysis/prome
 	"analysis/cloudwatch", "analysis/datadog", "analysis/graphite", "analysis/influxdb", "analysis/kayenta", "analysis/newrelic", "analysis/skywalking",
 	"analysis/wavefront", "analysis/credential", "analysis/sigv4", "console/view", "console/verb",
 	"console/dashboard", "controllers/rollout", "controllers/notification", "notify/service", "controllers/analysisrun", "controllers/experiment", "controllers/application", "controllers/applicationset", "controllers/push",
-	"gitsync", "gitsync/generate", "gitsync/health/action", "gitsync/settings", "gitsync/source", "gitsync/render", "gitsync/cluster", "internal/build", "internal/kube", "strategy", "strategy/simulate", "trafficrouting", "trafficrouting/gatewayapi"}
+	"gitsync", "gitsync/generate", "gitsync/health/action", "gitsync/settings", "gitsync/scm", "gitsync/source", "gitsync/render", "gitsync/cluster", "internal/build", "internal/kube", "strategy", "strategy/simulate", "trafficrouting", "trafficrouting/gatewayapi"}
 
 var rooms = map[string]room{
 	api:      {pure: true},
@@ -60,6 +60,7 @@ var rooms = map[string]room{
 	"gitsync/settings":           {pure: true, may: []string{gitopsv1, "gitsync", "gitsync/health", "gitsync/health/action"}},
 	"gitsync/generate":           {pure: true, may: []string{gitopsv1, "gitsync", "gitsync/generate/sandbox"}},
 	"gitsync/generate/sandbox":   {pure: true},
+	"gitsync/scm":                {may: []string{gitopsv1, "analysis/outbound", "gitsync/generate", "internal/dial"}},
 	"gitsync/webhook":            {pure: true, may: []string{gitopsv1}},
 	"gitsync/source":             {may: []string{gitopsv1, "gitsync", "internal/child", "internal/dial", "internal/kube"}},
 	"gitsync/render":             {may: []string{gitopsv1, "gitsync", "gitsync/render/chart", "internal/child", "internal/kube"}},
@@ -79,14 +80,15 @@ var rooms = map[string]room{
 	"cmd/controller":             {may: below},
 	"cmd/kubectl-sluice":         {may: below},
 
-	"config":               {},
-	"internal/child":       {},
-	"internal/dial":        {},
-	"internal/conformance": {},
-	"internal/generate":    {},
-	"internal/house":       {},
-	"internal/image":       {},
-	"internal/golden":      {},
-	"internal/repeat":      {},
-	"internal/build":       {pure: true},
+	"config":                 {},
+	"internal/child":         {},
+	"internal/dial":          {},
+	"internal/conformance":   {},
+	"internal/generate":      {},
+	"internal/house":         {},
+	"internal/image":         {},
+	"internal/golden":        {},
+	"internal/kube/kubetest": {},
+	"internal/repeat":        {},
+	"internal/build":         {pure: true},
 }
