@@ -96,6 +96,18 @@ func TestHooksRunInTheirPhasesAndGoAsTheirPolicySays(t *testing.T) {
 	wantStory(t, w, "apply Job prod/before", "delete Job prod/after", "apply Job prod/after", "delete Job prod/before")
 }
 
+func TestAHookOfASyncThatEndedInTheSameSecondIsNotTakenForThisOne(t *testing.T) {
+	w := newWorld("")
+	w.push("aaaa", manifest("Job", "after", "hook=PostSync"))
+	for range 2 {
+		w.story = nil
+		w.sync(gitopsv1.SyncOperation{})
+		w.settle(t)
+		wantPhase(t, w, gitopsv1.OperationSucceeded, "successfully synced (all tasks run)")
+	}
+	wantStory(t, w, "delete Job prod/after", "apply Job prod/after")
+}
+
 func TestAFailedHookEndsTheSyncAndRunsTheRescue(t *testing.T) {
 	w := newWorld("")
 	w.push("aaaa", docs(manifest("Job", "before", "hook=PreSync"), manifest("Deployment", "web"), manifest("Job", "rescue", "hook=SyncFail")))

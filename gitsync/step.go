@@ -150,7 +150,7 @@ func (a *attempt) write(t Task, object *unstructured.Unstructured, live *Live) *
 }
 
 // createHook makes the object of a hook. One that lives from an earlier operation is deleted first if its policy says so; one that is as new as this
-// operation was made by it, before a crash.
+// operation and that we still hold was made by it, before a crash. It is judged only once that stands in the status, because our finalizer goes then.
 func (a *attempt) createHook(t Task, live *Live) *Write {
 	if live == nil {
 		object := withHold(t.Desired)
@@ -159,9 +159,9 @@ func (a *attempt) createHook(t Task, live *Live) *Write {
 		}
 		return a.write(t, object, nil)
 	}
-	if !live.Object.GetCreationTimestamp().Time.Before(a.state.StartedAt.Time) {
+	if held(live.Object) && !live.Object.GetCreationTimestamp().Time.Before(a.state.StartedAt.Time) {
 		a.set(t, gitopsv1.ResultSynced, gitopsv1.OperationRunning, "created")
-		a.assess(t, live, true)
+		a.waitFor(t.Key, "completion of hook", true)
 		return nil
 	}
 	if !deletedOn(t.Desired, gitopsv1.HookBeforeHookCreation) {

@@ -101,7 +101,7 @@ func (w *Writer) Apply(ctx context.Context, write gitsync.Write) (gitsync.Outcom
 	}
 	outcome := gitsync.Outcome{Task: write.Task, Version: write.Object.GroupVersionKind().Version}
 	switch {
-	case apierrors.IsConflict(err):
+	case err != nil && (apierrors.IsConflict(err) || !isVerdict(err)):
 		return outcome, err
 	case err != nil:
 		outcome.Problem = err.Error()
