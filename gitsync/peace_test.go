@@ -196,3 +196,15 @@ func TestHealthIsThatOfTheCommitAndNotOfTheOneBefore(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatARolloutSaysIsMaskedWhereItIsRemembered(t *testing.T) {
+	const canary = "tweety-the-canary"
+	w := newWorld(automated)
+	w.push("aaaa", docs(rollout, "apiVersion: v1\nkind: Secret\nmetadata: {name: password, namespace: prod}\nstringData: {key: "+canary+"}\n"))
+	w.settle(t)
+	w.abort("web: header " + canary)
+	w.settle(t)
+	if memory := w.app.Annotations[AnnotationRollouts]; !strings.Contains(memory, "web: header ") || strings.Contains(memory, canary) {
+		t.Errorf("it remembers %s", memory)
+	}
+}

@@ -71,7 +71,8 @@ func (d *decision) remember() {
 			if entry.Digest != digest {
 				entry.Revision, entry.Digest = d.o.Target.revision(), digest
 			}
-			entry.Reason, entry.Rejected = abortOf(it.live)
+			reason, aborted := abortOf(it.live)
+			entry.Reason, entry.Rejected = d.mask.Text(reason), aborted
 		}
 		if entry.Digest == "" {
 			continue
