@@ -113,7 +113,7 @@ func (d *decision) carryOn(state *gitopsv1.OperationState) {
 // commit that mends it must not wait for it.
 func (d *decision) supersede() bool {
 	state := d.app.Status.OperationState
-	if d.sameAsLast(state) {
+	if isPinned(state.Operation) || d.sameAsLast(state) {
 		return false
 	}
 	op := d.auto()
@@ -123,6 +123,11 @@ func (d *decision) supersede() bool {
 	d.note(corev1.EventTypeNormal, "OperationSuperseded", fmt.Sprintf("sync to %s gives way to %s", short(resultRevision(state)), short(d.o.Target.revision())))
 	d.start(*op)
 	return true
+}
+
+// isPinned reports whether somebody asked for a certain revision, which then is no stand-in for the newest.
+func isPinned(op gitopsv1.Operation) bool {
+	return !op.InitiatedBy.Automated && op.Sync != nil && (op.Sync.Revision != "" || len(op.Sync.Revisions) > 0)
 }
 
 func resultRevision(s *gitopsv1.OperationState) string {

@@ -350,3 +350,20 @@ stringData: {key: `+canary+`}
 		t.Errorf("shown as\n%s", shown)
 	}
 }
+
+func TestASyncToARevisionThatSomebodyNamesDoesNotGiveWayToANewerCommit(t *testing.T) {
+	w := newWorld(automated)
+	at := func(image string) string {
+		return docs(manifest("Deployment", "web", "sync-wave=-1")+"spec: {image: "+image+"}\n", manifest("ConfigMap", "last"))
+	}
+	w.push("hotfix", at("v2"))
+	w.push("main", at("v1"))
+	w.settle(t)
+	w.health[key("apps", "Deployment", "web")] = Health{Status: Progressing}
+	w.sync(gitopsv1.SyncOperation{Revision: "hotfix"})
+	w.settle(t)
+	wantPhase(t, w, gitopsv1.OperationRunning, "waiting for healthy state of apps/Deployment/web")
+	if r := w.app.Status.OperationState.SyncResult; r.Revision != "hotfix" {
+		t.Errorf("the sync is of %s now", r.Revision)
+	}
+}
