@@ -137,7 +137,7 @@ func resultRevision(s *gitopsv1.OperationState) string {
 	return s.SyncResult.Revision
 }
 
-// retry waits for the next attempt, which begins with everything anew.
+// retry waits for the next attempt, which begins with everything anew but the moment at which the operation began: windows and approvals go by that.
 func (d *decision) retry(state *gitopsv1.OperationState) {
 	if d.supersede() {
 		return
@@ -151,7 +151,8 @@ func (d *decision) retry(state *gitopsv1.OperationState) {
 		d.again(left)
 		return
 	}
-	state.FinishedAt, state.StartedAt = nil, d.now
+	state.FinishedAt = nil
+	d.releaseHooks() // those of the attempt before are not taken for those of this one
 	if state.SyncResult != nil {
 		state.SyncResult.Resources = nil
 	}

@@ -367,3 +367,72 @@ func TestASyncToARevisionThatSomebodyNamesDoesNotGiveWayToANewerCommit(t *testin
 		t.Errorf("the sync is of %s now", r.Revision)
 	}
 }
+
+func TestARetryIsOfTheOperationThatBeganBeforeTheWindow(t *testing.T) {
+	w := newWorld("")
+	w.project.Spec.SyncWindows = []gitopsv1.SyncWindow{
+		{Kind: "deny", Schedule: "0 10 * * *", Duration: "2h", Applications: []string{"*"}, SyncOverrun: true},
+	}
+	w.push("aaaa", config)
+	w.broken[key("", "ConfigMap", "settings")] = "quota exceeded"
+	w.now = w.now.Add(time.Hour - time.Second)
+	w.app.Operation = &gitopsv1.Operation{Sync: &gitopsv1.SyncOperation{}, Retry: gitopsv1.RetryStrategy{Limit: 3}}
+	w.settle(t)
+	for range 2 { // the first retry begins inside of the window, and so would the operation if it began anew
+		w.now = w.now.Add(time.Minute)
+		w.settle(t)
+	}
+	clear(w.broken)
+	w.now = w.now.Add(5 * time.Minute)
+	w.settle(t)
+	wantPhase(t, w, gitopsv1.OperationSucceeded, "successfully synced (all tasks run)")
+}
+
+func TestAnApprovalOfDeletionsHoldsForTheRetriesToo(t *testing.T) {
+	w := newWorld("")
+	w.push("aaaa", docs(manifest("ConfigMap", "asked", "sync-options=Prune=confirm"), config))
+	w.sync(gitopsv1.SyncOperation{})
+	w.settle(t)
+	w.push("bbbb", config+"bad: true\n")
+	w.broken[key("", "ConfigMap", "settings")] = "quota exceeded"
+	w.app.Operation = &gitopsv1.Operation{Sync: &gitopsv1.SyncOperation{Prune: true, SyncOptions: []string{"PruneLast=true"}}, Retry: gitopsv1.RetryStrategy{Limit: 3}}
+	w.app.Annotations = map[string]string{gitopsv1.AnnotationDeletionApproved: w.now.Format(time.RFC3339)}
+	w.settle(t)
+	clear(w.broken)
+	w.now = w.now.Add(5 * time.Minute)
+	w.settle(t)
+	wantPhase(t, w, gitopsv1.OperationSucceeded, "successfully synced (all tasks run)")
+	if w.objects[key("", "ConfigMap", "asked")] != nil {
+		t.Error("what was approved to be deleted is there")
+	}
+}
+
+func TestEachAttemptRunsHooksOfItsOwn(t *testing.T) {
+	w := newWorld("")
+	w.push("aaaa", strings.Replace(manifest("Job", "migrate-", "hook=PreSync", "hook-delete-policy=HookSucceeded"), "  name:", "  generateName:", 1))
+	w.app.Operation = &gitopsv1.Operation{Sync: &gitopsv1.SyncOperation{}, Retry: gitopsv1.RetryStrategy{Limit: 1}}
+	first := key("batch", "Job", fmt.Sprintf("migrate-aaaa-presync-%d", w.now.Unix()))
+	w.health[first] = Health{Status: Degraded, Message: "exit code 1"}
+	w.settle(t)
+	if w.objects[first] == nil {
+		t.Fatalf("no hook of the first attempt:\n%s", strings.Join(w.story, "\n"))
+	}
+	w.now = w.now.Add(5 * time.Minute)
+	w.settle(t)
+	wantPhase(t, w, gitopsv1.OperationSucceeded, "successfully synced (all tasks run)")
+}
+
+func TestAHookThatRunsStillWhenAnAttemptFailsIsRunAgainByTheNext(t *testing.T) {
+	w := newWorld("")
+	hook, bad := key("batch", "Job", "migrate"), key("batch", "Job", "check")
+	w.push("aaaa", docs(manifest("Job", "migrate", "hook=PreSync"), manifest("Job", "check", "hook=PreSync")))
+	w.app.Operation = &gitopsv1.Operation{Sync: &gitopsv1.SyncOperation{}, Retry: gitopsv1.RetryStrategy{Limit: 1}}
+	w.health[hook], w.health[bad] = Health{Status: Progressing}, Health{Status: Degraded, Message: "exit code 1"}
+	w.settle(t)
+	w.story = nil
+	clear(w.health)
+	w.now = w.now.Add(5 * time.Minute)
+	w.settle(t)
+	wantStory(t, w, "delete Job prod/check", "delete Job prod/migrate", "apply Job prod/check", "apply Job prod/migrate")
+	wantPhase(t, w, gitopsv1.OperationSucceeded, "successfully synced (all tasks run)")
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -91,12 +92,21 @@ func (d *decision) newAttempt(state *gitopsv1.OperationState, m Material) *attem
 	sync := state.Operation.Sync
 	partial := len(sync.Resources) > 0
 	a.tasks = Order(wanted, extras, OrderOptions{
-		Namespace: d.app.Spec.Destination.Namespace, Revision: m.revision(), StartedAt: state.StartedAt.Time,
+		Namespace: d.app.Spec.Destination.Namespace, Revision: m.revision(), StartedAt: attemptedAt(state),
 		Prune: true, PruneLast: gitopsv1.SyncOption(syncOptions(d.o), "PruneLast") == "true",
 		SkipHooks:       partial || sync.SyncStrategy != nil && sync.SyncStrategy.Apply != nil,
 		CreateNamespace: !partial && a.makesNamespace(), Namespaced: func(k GroupKind) bool { return d.o.Kinds[k].Namespaced },
 	})
 	return a
+}
+
+// attemptedAt differs from one attempt of an operation to the next, so that hooks that are named by it are others.
+func attemptedAt(state *gitopsv1.OperationState) time.Time {
+	before := state.RetryCount
+	if state.FinishedAt != nil {
+		before-- // the next attempt is counted already
+	}
+	return state.StartedAt.Add(time.Duration(before) * time.Second)
 }
 
 // makesNamespace reports whether the destination's Namespace is part of the operation.
