@@ -18,22 +18,30 @@ func TestTrafficMovesOnlyAsFarAsPodsCarryIt(t *testing.T) {
 		change []func(*Observation)
 		want   *int32 // nil: the routes stay as they are
 	}{
-		"nothing is sent to a canary without pods":                       {nil, nil},
-		"the first weight follows its pods":                              {[]func(*Observation){pods("new", 2, 2)}, ptr.To[int32](20)},
-		"a canary that is not whole yet gets nothing":                    {[]func(*Observation){pods("new", 2, 1)}, nil},
-		"a weight waits for the pods of its step":                        {[]func(*Observation){step(2), held(20), pods("new", 6, 4)}, nil},
-		"the pods of the step are there":                                 {[]func(*Observation){step(2), held(20), pods("new", 6, 6)}, ptr.To[int32](60)},
-		"a canary that lost every pod loses its traffic":                 {[]func(*Observation){step(1), held(20), pods("new", 2, 0)}, ptr.To[int32](0)},
-		"a canary that lost some pods keeps its traffic":                 {[]func(*Observation){step(3), held(60), pods("new", 6, 3)}, nil},
-		"what came back is given only what it carries":                   {[]func(*Observation){step(3), held(0), pods("new", 6, 3)}, ptr.To[int32](30)},
-		"an edited route is put right":                                   {[]func(*Observation){step(1), held(70), pods("new", 2, 2)}, ptr.To[int32](20)},
-		"an abort takes everything away at once":                         {[]func(*Observation){abort, step(0), held(60), pods("new", 6, 6)}, ptr.To[int32](0)},
-		"an abort gives a broken stable revision only what it can take":  {[]func(*Observation){abort, step(0), held(60), pods("new", 6, 6), pods("old", 10, 5)}, ptr.To[int32](30)},
-		"an abort changes nothing where no stable pod answers":           {[]func(*Observation){abort, step(0), held(60), pods("new", 6, 6), pods("old", 10, 0)}, nil},
-		"a canary Service that points elsewhere gets no weight":          {[]func(*Observation){step(1), held(20), pods("new", 2, 2), func(o *Observation) { o.Canary.Hash = "old" }}, ptr.To[int32](0)},
-		"a user's pause holds the weight of the step before":             {[]func(*Observation){pods("new", 2, 2), spec(func(s *v1alpha1.RolloutSpec) { s.Paused = true })}, nil},
-		"an invalid spec leaves the weight as it is":                     {[]func(*Observation){step(1), held(35), pods("new", 2, 2), func(o *Observation) { o.Invalid = "wrong" }}, nil},
-		"routes that cannot be read are not written":                     {[]func(*Observation){pods("new", 2, 2), func(o *Observation) { o.TrafficError = "HTTPRoute web is missing" }}, nil},
+		"nothing is sent to a canary without pods":                      {nil, nil},
+		"the first weight follows its pods":                             {[]func(*Observation){pods("new", 2, 2)}, ptr.To[int32](20)},
+		"a canary that is not whole yet gets nothing":                   {[]func(*Observation){pods("new", 2, 1)}, nil},
+		"a weight waits for the pods of its step":                       {[]func(*Observation){step(2), held(20), pods("new", 6, 4)}, nil},
+		"the pods of the step are there":                                {[]func(*Observation){step(2), held(20), pods("new", 6, 6)}, ptr.To[int32](60)},
+		"a canary that lost every pod loses its traffic":                {[]func(*Observation){step(1), held(20), pods("new", 2, 0)}, ptr.To[int32](0)},
+		"a canary that lost some pods keeps its traffic":                {[]func(*Observation){step(3), held(60), pods("new", 6, 3)}, nil},
+		"what came back is given only what it carries":                  {[]func(*Observation){step(3), held(0), pods("new", 6, 3)}, ptr.To[int32](30)},
+		"an edited route is put right":                                  {[]func(*Observation){step(1), held(70), pods("new", 2, 2)}, ptr.To[int32](20)},
+		"an abort takes everything away at once":                        {[]func(*Observation){abort, step(0), held(60), pods("new", 6, 6)}, ptr.To[int32](0)},
+		"an abort gives a broken stable revision only what it can take": {[]func(*Observation){abort, step(0), held(60), pods("new", 6, 6), pods("old", 10, 5)}, ptr.To[int32](30)},
+		"an abort changes nothing where no stable pod answers":          {[]func(*Observation){abort, step(0), held(60), pods("new", 6, 6), pods("old", 10, 0)}, nil},
+		"a canary Service that points elsewhere gets no weight":         {[]func(*Observation){step(1), held(20), pods("new", 2, 2), func(o *Observation) { o.Canary.Hash = "old" }}, ptr.To[int32](0)},
+		"a user's pause holds the weight of the step before":            {[]func(*Observation){pods("new", 2, 2), spec(func(s *v1alpha1.RolloutSpec) { s.Paused = true })}, nil},
+		"an invalid spec leaves the weight as it is":                    {[]func(*Observation){step(1), held(35), pods("new", 2, 2), func(o *Observation) { o.Invalid = "wrong" }}, nil},
+		"routes that cannot be read are not written":                    {[]func(*Observation){pods("new", 2, 2), func(o *Observation) { o.TrafficError = "HTTPRoute web is missing" }}, nil},
+		"an abort reaches the routes that can be reached":               {[]func(*Observation){abort, step(0), held(60), pods("new", 6, 6), unusable}, ptr.To[int32](0)},
+		"a canary that lost every pod loses what can be reached":        {[]func(*Observation){step(1), held(20), pods("new", 2, 0), unusable}, ptr.To[int32](0)},
+		"nothing is raised while a route is unusable":                   {[]func(*Observation){step(2), held(20), pods("new", 6, 6), unusable}, nil},
+		"an abort changes nothing where no route can be read": {[]func(*Observation){abort, step(0), pods("new", 6, 6), unusable, func(o *Observation) {
+			o.Traffic = trafficrouting.Observed{}
+		}}, nil},
+		"an abort is complete where all reachable routes hold it":        {[]func(*Observation){abort, step(0), held(0), pods("new", 6, 6), unusable}, nil},
+		"an abort removes managed routes that can be reached":            {[]func(*Observation){abort, step(0), held(0), holding("testers"), pods("new", 6, 6), unusable}, ptr.To[int32](0)},
 		"a missing Service keeps the routes from being written":          {[]func(*Observation){pods("new", 2, 2), func(o *Observation) { o.Canary.Exists = false }}, nil},
 		"all steps done and every pod there, everything goes to the new": {[]func(*Observation){step(4), held(60), pods("new", 10, 10)}, ptr.To[int32](100)},
 	} {
@@ -52,6 +60,9 @@ func TestTrafficMovesOnlyAsFarAsPodsCarryIt(t *testing.T) {
 		})
 	}
 }
+
+// unusable says that one of several routes cannot be used; what is held is that of the others.
+func unusable(o *Observation) { o.TrafficError = "HTTPRoute other: it does not exist" }
 
 func TestServicesArePointedOnlyAtWhatCarriesThem(t *testing.T) {
 	for name, c := range map[string]struct {

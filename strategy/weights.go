@@ -101,7 +101,7 @@ func dynamicAbortWeight(o *Observation, p *position, full int32) int32 {
 // It rests on one rule for every case: towards the canary only as far as its available pods carry, and towards the stable
 // revision only as far as that one's do, with maxUnavailable forgiven.
 func trafficWeight(o *Observation, p *position) (weight int32, write bool) {
-	if !o.Routed || o.TrafficError != "" || !o.Canary.Exists || !o.Stable.Exists {
+	if !o.Routed || !o.Canary.Exists || !o.Stable.Exists {
 		return 0, false
 	}
 	full, held := v1alpha1.MaxTrafficWeight(o.Rollout), o.Traffic.Highest
@@ -229,6 +229,9 @@ func planTraffic(o *Observation, p *position, plan *Plan) {
 	if !write || t.Exact && same && routesHeld(t, headers, mirrors) {
 		return
 	}
+	if o.TrafficError != "" && !o.retreats(weight, taken, len(headers)+len(mirrors) > 0) {
+		return
+	}
 	intent := &TrafficIntent{Split: trafficrouting.Split{
 		Stable:     trafficrouting.Share{Service: o.Stable.Name, Weight: full - weight - taken},
 		Canary:     trafficrouting.Share{Service: o.Canary.Name, Weight: weight},
@@ -238,4 +241,17 @@ func planTraffic(o *Observation, p *position, plan *Plan) {
 		intent.Why = ptr.To(normal(v1alpha1.ReasonTrafficWeightUpdated, o.weightText(weight, shares)))
 	}
 	plan.Traffic, p.intended = intent, &weight
+}
+
+// retreats reports whether a division does nothing but take requests away from the canary and from experiments. Only that is written while a route
+// cannot be read or used: a failed update must leave every route that can be reached, and no other may be judged by some of them.
+func (o *Observation) retreats(weight, taken int32, led bool) bool {
+	t := o.Traffic
+	switch {
+	case t.Confirmation == "" || taken > recordedSum(&o.Rollout.Status):
+		return false
+	case weight == 0 && taken == 0 && !led:
+		return true
+	}
+	return weight < t.Highest
 }
