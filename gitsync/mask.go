@@ -3,7 +3,10 @@ package gitsync
 import (
 	"cmp"
 	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -61,30 +64,60 @@ func (m *Mask) learnt() {
 	}
 }
 
+// learn takes in what stands in the data of a Secret, in whatever shape: the server's refusal of a wrong one repeats it.
 func (m *Mask) learn(o *unstructured.Unstructured) {
 	for _, field := range []string{"data", "stringData"} {
-		values, _ := o.Object[field].(map[string]any)
+		values, ok := o.Object[field].(map[string]any)
+		if !ok {
+			m.learnValue(o.Object[field])
+		}
 		for _, value := range values {
-			text, ok := value.(string)
-			if !ok {
-				continue
-			}
-			m.add(text)
-			m.add(base64.StdEncoding.EncodeToString([]byte(text)))
-			if decoded, err := base64.StdEncoding.DecodeString(text); err == nil {
-				m.add(string(decoded))
-			}
+			m.learnValue(value)
 		}
 	}
 }
 
+func (m *Mask) learnValue(value any) {
+	switch v := value.(type) {
+	case nil, bool: // says nothing
+	case map[string]any:
+		for key, inner := range v {
+			m.learnText(key)
+			m.learnValue(inner)
+		}
+	case []any:
+		for _, inner := range v {
+			m.learnValue(inner)
+		}
+	case string:
+		m.learnText(v)
+	default:
+		m.learnText(fmt.Sprint(v))
+		if text, err := json.Marshal(v); err == nil {
+			m.learnText(string(text)) // numbers are written differently
+		}
+	}
+}
+
+func (m *Mask) learnText(text string) {
+	m.add(text)
+	m.add(base64.StdEncoding.EncodeToString([]byte(text)))
+	if decoded, err := base64.StdEncoding.DecodeString(text); err == nil {
+		m.add(string(decoded))
+	}
+}
+
+// add takes in a value as it is, without the spaces around it, and as it stands between quotation marks.
 func (m *Mask) add(value string) {
-	for _, v := range []string{value, strings.TrimSpace(value)} {
+	for _, v := range []string{value, strings.TrimSpace(value), between(strconv.Quote(value)), between(strconv.Quote(strings.TrimSpace(value)))} {
 		if len(v) >= shortestSecret {
 			m.values = append(m.values, v)
 		}
 	}
 }
+
+// between takes the quotation marks off.
+func between(quoted string) string { return quoted[1 : len(quoted)-1] }
 
 func isSecret(o *unstructured.Unstructured) bool {
 	return o.GetKind() == "Secret" && o.GroupVersionKind().Group == ""

@@ -86,6 +86,8 @@ func open(ctx context.Context, identity gitsync.Cluster, config *rest.Config, ch
 	if config.Dial == nil {
 		config.Dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
 	}
+	// A warning of admission may repeat what a Secret holds, and it would be logged where nobody knows what to mask.
+	config.WarningHandler = rest.NoWarnings{}
 	httpClient, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to cluster %s: %w", identity.Server, err)
@@ -129,6 +131,9 @@ func (c *Cluster) Secrets() (values []string) {
 		if v != "" {
 			values = append(values, v)
 		}
+	}
+	if c.config.Password != "" {
+		values = append(values, c.config.Username+":"+c.config.Password) // as it is sent, in base64
 	}
 	return values
 }

@@ -177,3 +177,29 @@ func (s *site) applied() (all []string) {
 	}
 	return all
 }
+
+// settle changes keys of argocd-cm until the test is over.
+func settle(t *testing.T, data map[string]string) {
+	t.Helper()
+	m := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: gitopsv1.DefaultControlNamespace, Name: gitopsv1.ConfigMapSettings}}
+	if err := up.Client.Create(t.Context(), m.DeepCopy()); client.IgnoreAlreadyExists(err) != nil {
+		t.Fatal(err)
+	}
+	set := func(data any) {
+		text, err := json.Marshal(map[string]any{"data": data})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := up.Client.Patch(context.WithoutCancel(t.Context()), m, client.RawPatch(types.MergePatchType, text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(data)
+	t.Cleanup(func() {
+		none := map[string]any{}
+		for key := range data {
+			none[key] = nil
+		}
+		set(none)
+	})
+}

@@ -121,9 +121,11 @@ func (s *Stage) startController(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	health, hooks := fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[2])
+	health, metrics, hooks := fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1]), fmt.Sprintf("127.0.0.1:%d", ports[2])
+	s.MetricsURL, s.HooksURL = "http://"+metrics+"/metrics", "http://"+hooks+push.Path
 	command := exec.Command(filepath.Join(s.Dir, "bin", controllerName), "--kubeconfig="+kubeconfig,
-		"--leader-election-namespace="+home, "--git-scheme=http", "--webhook-bind-address="+hooks, "--health-probe-bind-address="+health, fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports[1]))
+		"--leader-election-namespace="+home,
+		"--git-scheme=http", "--webhook-bind-address="+hooks, "--health-probe-bind-address="+health, "--metrics-bind-address="+metrics)
 	if s.options.NoGitsync {
 		command.Args = append(command.Args, "--gitops-namespace=")
 	}
@@ -143,7 +145,7 @@ func (s *Stage) startController(ctx context.Context) error {
 	}
 	s.down = append(s.down, s.Controller.Stop)
 	if !s.options.NoGitsync {
-		s.Forge.Tell("http://"+hooks+push.Path, hookSecret)
+		s.Forge.Tell(s.HooksURL, hookSecret)
 	}
 	return nil
 }

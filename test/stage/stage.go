@@ -54,8 +54,9 @@ type Stage struct {
 	Prometheus *cluster.Prometheus
 	// Forge serves Git repositories.
 	Forge *forge.Forge
-	// Controller is the running sluice-controller.
-	Controller *process.Process
+	// Controller is the running sluice-controller; MetricsURL and HooksURL are where it serves its metrics and takes webhooks.
+	Controller           *process.Process
+	MetricsURL, HooksURL string
 	// Client is the administrator's, without a limit on requests.
 	Client client.WithWatch
 
