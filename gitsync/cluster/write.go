@@ -108,22 +108,29 @@ func (w *Writer) Apply(ctx context.Context, write gitsync.Write) (gitsync.Outcom
 		return outcome, nil //nolint:nilerr // a refused write is the outcome
 	}
 	w.cluster.recent.remember(o, time.Now())
-	verb := "configured"
-	switch {
-	case write.Live == nil:
-		verb = "created"
-	case write.Live.GetResourceVersion() == o.GetResourceVersion():
-		verb = "unchanged"
-	case write.Replace:
-		verb = "replaced"
-	}
 	resource := strings.ToLower(o.GetKind())
 	if group := o.GroupVersionKind().Group; group != "" {
 		resource += "." + group
 	}
-	outcome.Message = resource + "/" + o.GetName() + " " + verb
+	outcome.Message = resource + "/" + o.GetName() + " " + done(write, o)
 	return outcome, nil
 }
+
+// done says what a write that gave an object did, in the words of kubectl.
+func done(write gitsync.Write, o *unstructured.Unstructured) string {
+	switch {
+	case write.Live == nil:
+		return "created"
+	case write.Live.GetResourceVersion() == o.GetResourceVersion():
+		return "unchanged"
+	case write.Replace:
+		return "replaced"
+	}
+	return "configured"
+}
+
+// unborn is a version that no object ever has: an apply that carries it makes an object, and fails with a conflict if there is one already.
+const unborn = "1"
 
 func (w *Writer) apply(ctx context.Context, write gitsync.Write) (*unstructured.Unstructured, error) {
 	o := write.Object.DeepCopy()
@@ -133,8 +140,13 @@ func (w *Writer) apply(ctx context.Context, write gitsync.Write) (*unstructured.
 	}
 	if write.Live == nil {
 		if write.Replace {
-			return o, w.client.Create(ctx, o, client.FieldOwner(gitopsv1.FieldManager), client.FieldValidation(validation))
+			err := w.client.Create(ctx, o, client.FieldOwner(gitopsv1.FieldManager), client.FieldValidation(validation))
+			if apierrors.IsAlreadyExists(err) {
+				err = lookAgain(o, err)
+			}
+			return o, err
 		}
+		o.SetResourceVersion(unborn)
 		return w.patch(ctx, o, validation)
 	}
 	o.SetResourceVersion(write.Live.GetResourceVersion())
@@ -169,8 +181,13 @@ func (w *Writer) replaceLater(ctx context.Context, live *unstructured.Unstructur
 	if err := w.remove(ctx, live, metav1.DeletePropagationForeground); err != nil {
 		return fmt.Errorf("deleting what cannot be changed in place (%w): %w", why, err)
 	}
-	gvk := live.GroupVersionKind()
-	return apierrors.NewConflict(gvk.GroupVersion().WithResource(gvk.Kind).GroupResource(), live.GetName(), why)
+	return lookAgain(live, why)
+}
+
+// lookAgain is an error that says that an object is not as it was observed.
+func lookAgain(o *unstructured.Unstructured, why error) error {
+	gvk := o.GroupVersionKind()
+	return apierrors.NewConflict(gvk.GroupVersion().WithResource(gvk.Kind).GroupResource(), o.GetName(), why)
 }
 
 var propagations = map[string]metav1.DeletionPropagation{

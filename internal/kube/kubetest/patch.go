@@ -24,7 +24,7 @@ func (s *Server) patched(q request, known *stored) (any, error) {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
 	asked, _, _ := unstructured.NestedString(body, "metadata", "resourceVersion")
-	if asked != "" && (known.object == nil || asked != known.object.GetResourceVersion()) {
+	if asked != "" && known.object != nil && asked != known.object.GetResourceVersion() {
 		return nil, conflict(q)
 	}
 	switch {
@@ -99,8 +99,7 @@ func (s *Server) store(q request, known *stored, o *unstructured.Unstructured) (
 	if known.object != nil && equality.Semantic.DeepEqual(known.object.Object, o.Object) {
 		return o.Object, nil
 	}
-	s.version++
-	o.SetResourceVersion(fmt.Sprint(s.version))
+	o.SetResourceVersion(s.next())
 	if q.query("dryRun") != "" {
 		return o.Object, nil
 	}
@@ -133,4 +132,10 @@ func (s *Server) stamp(before, o *unstructured.Unstructured) {
 		generation++
 	}
 	o.SetGeneration(generation)
+}
+
+// next is the version of the next write. No object ever has the first one.
+func (s *Server) next() string {
+	s.version++
+	return fmt.Sprint(1 + s.version)
 }

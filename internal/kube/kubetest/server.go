@@ -328,9 +328,11 @@ func (s *Server) Edit(kind string, change func(*unstructured.Unstructured)) (cha
 			continue
 		}
 		changed = true
-		s.version++
-		o.SetResourceVersion(fmt.Sprint(s.version))
+		o.SetResourceVersion(s.next())
 		s.objects[path] = &stored{o, known.applied}
+		if o.GetDeletionTimestamp() != nil && len(o.GetFinalizers()) == 0 {
+			delete(s.objects, path)
+		}
 	}
 	return changed
 }
