@@ -104,6 +104,8 @@ func TestTheControllerMayDoWhatItDoesAndNoMore(t *testing.T) {
 		"batch/jobs: get list watch create delete",
 		"gateway.networking.k8s.io/httproutes: get list watch patch",
 		"gateway.networking.k8s.io/grpcroutes: get list watch patch",
+		"gateway.networking.k8s.io/tcproutes: get list watch patch",
+		"gateway.networking.k8s.io/tlsroutes: get list watch patch",
 		"events: create patch",
 		"events.k8s.io/events: create patch",
 	}
