@@ -42,8 +42,10 @@ type Controller struct {
 
 	clock     func() time.Time
 	memories  memories
-	routes    routeWatch
-	workloads workloadWatch
+	routes    kindWatches
+	workloads kindWatches
+	// patience is that of reads from Workloads; Client has its own.
+	patience kube.Patience
 	passes    *kube.Passes
 	// told counts the events; nil counts nothing.
 	told *prometheus.CounterVec

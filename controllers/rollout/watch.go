@@ -79,13 +79,13 @@ func (c *Controller) Register(mgr ctrl.Manager, workloads cache.Cache, registry 
 		return fmt.Errorf("building the loop of rollouts: %w", err)
 	}
 	c.routes.start = func(ctx context.Context, kind client.Object) error {
-		if _, err := mgr.GetCache().GetInformer(ctx, kind); err != nil { // waits until it is complete
+		if _, err := mgr.GetCache().GetInformer(ctx, kind, cache.BlockUntilSynced(false)); err != nil {
 			return err
 		}
 		return loop.Watch(source.Kind(mgr.GetCache(), kind, c.naming(fieldRoutes, c.Routes.KeysOf)))
 	}
 	c.workloads.start = func(ctx context.Context, kind client.Object) error {
-		if _, err := workloads.GetInformer(ctx, kind); err != nil {
+		if _, err := workloads.GetInformer(ctx, kind, cache.BlockUntilSynced(false)); err != nil {
 			return err
 		}
 		return loop.Watch(source.Kind(workloads, kind, c.naming(fieldWorkloads, workloadKey), predicate.GenerationChangedPredicate{}))
@@ -151,26 +151,43 @@ type RouteKinds struct {
 	Served func(meta.RESTMapper) ([]client.Object, error)
 }
 
-// routeWatch starts the watch of a kind of route when the first Rollout names one, so that a kind that nobody uses costs nothing,
+// kindWatches starts the watch of a kind when the first Rollout names one, so that a kind that nobody uses costs nothing,
 // and one whose CRD comes later needs no restart.
-type routeWatch struct {
+type kindWatches struct {
+	// start does not wait for the objects of the kind; that is the business of the Rollouts that read them. Nil starts nothing.
 	start func(ctx context.Context, kind client.Object) error
 
-	mu      sync.Mutex
-	started map[string]bool
+	started  sync.Map // by name
+	starting sync.Mutex
+}
+
+func (w *kindWatches) has(name string) bool {
+	_, ok := w.started.Load(name)
+	return ok || w.start == nil
+}
+
+// begin starts the watch of a kind unless it has been started under this name.
+func (w *kindWatches) begin(ctx context.Context, name string, kind client.Object) error {
+	if w.has(name) {
+		return nil
+	}
+	w.starting.Lock()
+	defer w.starting.Unlock()
+	if w.has(name) {
+		return nil
+	}
+	if err := w.start(ctx, kind); err != nil {
+		return err
+	}
+	w.started.Store(name, true)
+	return nil
 }
 
 // watchRoutes sees that the kinds of route that a Rollout names are watched. It reports false if the cluster does not serve one of them.
 func (c *Controller) watchRoutes(ctx context.Context, r *v1alpha1.Rollout) (bool, error) {
-	w := &c.routes
-	if w.start == nil {
-		return true, nil
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	missing := map[string]bool{}
 	for _, key := range c.Routes.Of(r) {
-		if kind, _, _ := strings.Cut(key, "/"); !w.started[kind] {
+		if kind, _, _ := strings.Cut(key, "/"); !c.routes.has(kind) {
 			missing[kind] = true
 		}
 	}
@@ -186,13 +203,9 @@ func (c *Controller) watchRoutes(ctx context.Context, r *v1alpha1.Rollout) (bool
 		if !missing[kind] {
 			continue
 		}
-		if err := w.start(ctx, o); err != nil {
+		if err := c.routes.begin(ctx, kind, o); err != nil {
 			return false, fmt.Errorf("watching kind %s: %w", kind, err)
 		}
-		if w.started == nil {
-			w.started = map[string]bool{}
-		}
-		w.started[kind] = true
 		delete(missing, kind)
 	}
 	return len(missing) == 0, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -71,7 +70,7 @@ func (c *Controller) observeWorkload(ctx context.Context, s *seen) error {
 func (c *Controller) readWorkload(ctx context.Context, m *memory, kind schema.GroupVersionKind, key types.NamespacedName) (workload, error) {
 	cached := &metav1.PartialObjectMetadata{}
 	cached.SetGroupVersionKind(kind)
-	if err := c.Workloads.Get(ctx, key, cached); err != nil {
+	if err := c.patience.Read(ctx, kind.Kind, func(ctx context.Context) error { return c.Workloads.Get(ctx, key, cached) }); err != nil {
 		return workload{}, err
 	}
 	if m.workload.uid == cached.UID && m.workload.generation >= cached.Generation {
@@ -160,31 +159,10 @@ func (c *Controller) scaleWorkload(ctx context.Context, s *seen, intent strategy
 	return nil
 }
 
-// workloadWatch starts the watch of a kind of workload when the first Rollout refers to one, so that a kind that nobody refers to costs nothing.
-type workloadWatch struct {
-	start func(ctx context.Context, kind client.Object) error
-
-	mu      sync.Mutex
-	started map[schema.GroupVersionKind]bool
-}
-
 func (c *Controller) watchWorkloads(ctx context.Context, kind schema.GroupVersionKind) error {
-	w := &c.workloads
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.start == nil || w.started[kind] {
-		return nil
-	}
 	o := &metav1.PartialObjectMetadata{}
 	o.SetGroupVersionKind(kind)
-	if err := w.start(ctx, o); err != nil {
-		return err
-	}
-	if w.started == nil {
-		w.started = map[schema.GroupVersionKind]bool{}
-	}
-	w.started[kind] = true
-	return nil
+	return c.workloads.begin(ctx, kind.String(), o)
 }
 
 // workloadsOf gives the key of the workload that a Rollout refers to.

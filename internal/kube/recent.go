@@ -47,6 +47,8 @@ const (
 type Recent struct {
 	client.Client
 
+	patience Patience
+
 	now    func() time.Time
 	mu     sync.Mutex
 	writes map[schema.GroupKind]map[types.NamespacedName]written
@@ -68,13 +70,13 @@ func NewRecent(c client.Client) *Recent {
 
 // Get reads one object.
 func (r *Recent) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
-	err := r.Client.Get(ctx, key, o, opts...)
-	if err != nil && !apierrors.IsNotFound(err) {
+	kind, err := r.kindOf(o)
+	if err != nil {
 		return err
 	}
-	kind, kindErr := r.kindOf(o)
-	if kindErr != nil {
-		return kindErr
+	err = r.patience.Read(ctx, kind.Kind, func(ctx context.Context) error { return r.Client.Get(ctx, key, o, opts...) })
+	if err != nil && !apierrors.IsNotFound(err) {
+		return err
 	}
 	cached := o
 	if err != nil {
@@ -94,11 +96,11 @@ func (r *Recent) Get(ctx context.Context, key client.ObjectKey, o client.Object,
 
 // List reads objects. Ones that the cache does not show yet are added where the namespace, the labels and OwnerField are all that is asked for.
 func (r *Recent) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
-	if err := r.Client.List(ctx, list, opts...); err != nil {
-		return err
-	}
 	kind, err := r.kindOf(list)
 	if err != nil {
+		return err
+	}
+	if err := r.patience.Read(ctx, kind.Kind, func(ctx context.Context) error { return r.Client.List(ctx, list, opts...) }); err != nil {
 		return err
 	}
 	keys := r.pending(kind)

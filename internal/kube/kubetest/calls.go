@@ -103,10 +103,26 @@ func (c *Calls) Revive() bool {
 	return was
 }
 
+// IsWrite reports whether a call of a Server, as Made lists it, changes something.
+func IsWrite(call string) bool {
+	verb, _, _ := strings.Cut(call, " ")
+	return verb == "patch" || verb == "put" || verb == "post" || verb == "delete"
+}
+
 type outside struct{}
 
 // Outside marks calls of the world around a controller, which count for nothing and never fail.
 func Outside(ctx context.Context) context.Context { return context.WithValue(ctx, outside{}, true) }
+
+// Changes counts the calls of a Server that change something.
+func (c *Calls) Changes() (n int) {
+	for _, call := range c.Made {
+		if IsWrite(call) {
+			n++
+		}
+	}
+	return n
+}
 
 // Writes intercepts the writes of a client in memory, so that each is a call.
 func (c *Calls) Writes() interceptor.Funcs {
