@@ -29,6 +29,7 @@ import (
 	"github.com/sluice-delivery/sluice/controllers/applicationset"
 	"github.com/sluice-delivery/sluice/gitsync/cluster"
 	"github.com/sluice-delivery/sluice/gitsync/render"
+	"github.com/sluice-delivery/sluice/gitsync/scm"
 	"github.com/sluice-delivery/sluice/gitsync/source"
 	"github.com/sluice-delivery/sluice/internal/kube"
 )
@@ -180,7 +181,8 @@ func (g *gitops) addLoops(ctx context.Context, mgr ctrl.Manager, dir string) err
 		Local: g.config, Secrets: mgr.GetCache(), Namespace: g.gitopsNamespace, Changed: applications.Changed, Context: ctx,
 	}
 	sets := &applicationset.Controller{
-		Client: c, Secrets: mgr.GetCache(), Library: library{repositories, mgr.GetCache(), g.gitopsNamespace}, Events: recorder, Namespace: g.gitopsNamespace, Concurrency: g.concurrency,
+		Client: c, Secrets: mgr.GetCache(), Events: recorder, Namespace: g.gitopsNamespace, Concurrency: g.concurrency,
+		Library: library{repositories, &scm.Asker{Reader: g.live, Namespace: g.gitopsNamespace, Allowed: g.scmProviders}, mgr.GetCache(), g.gitopsNamespace},
 	}
 	if err := errors.Join(applications.Measure(metrics.Registry), sets.Measure(metrics.Registry)); err != nil {
 		return fmt.Errorf("registering the metrics of Git-sync: %w", err)

@@ -16,7 +16,7 @@ import (
 var settingNames = []string{gitopsv1.ConfigMapSettings, gitopsv1.ConfigMapKnownHosts, gitopsv1.ConfigMapTLSCerts, gitopsv1.ConfigMapGPGKeys}
 
 // gitopsCache keeps Applications and sets of the served namespaces, to which the control namespace always belongs, and of the control namespace
-// the projects, the settings, and the Secrets whose label says that they are for Git-sync. No other Secret is ever read.
+// the projects, the settings, and the Secrets whose label says that they are for Git-sync. Other Secrets are read only where an ApplicationSet names them.
 func gitopsCache(o options) cache.Options {
 	control := map[string]cache.Config{o.gitopsNamespace: {}}
 	served := namespacesOf(o)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"strings"
 
@@ -14,22 +15,41 @@ import (
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/gitsync"
 	"github.com/sluice-delivery/sluice/gitsync/generate"
+	"github.com/sluice-delivery/sluice/gitsync/scm"
 	"github.com/sluice-delivery/sluice/gitsync/source"
 )
 
-// library answers what generators ask of Git repositories, for the project in which a set makes its Applications.
+// library answers what generators ask: Git repositories for the project in which a set makes its Applications, providers and plugins for the set itself.
 type library struct {
 	repositories *source.Repositories
+	providers    *scm.Asker
 	// projects reads AppProjects, which are in namespace.
 	projects  client.Reader
 	namespace string
 }
 
-// Answer looks into the commit that the question is about.
-func (l library) Answer(ctx context.Context, set *gitopsv1.ApplicationSet, q generate.Question, fresh bool) (generate.Answer, error) {
-	if q.About != generate.AboutTree && q.About != generate.AboutFile {
-		return generate.Answer{}, fmt.Errorf("generators of this kind cannot be used yet: it asks for %s", q.About)
+// Answer asks Git for trees and files, and servers for the rest.
+func (l library) Answer(ctx context.Context, set *gitopsv1.ApplicationSet, questions []generate.Question, fresh bool) (map[generate.Question]generate.Answer, error) {
+	answers := map[generate.Question]generate.Answer{}
+	var others []generate.Question
+	for _, q := range questions {
+		if q.About != generate.AboutTree && q.About != generate.AboutFile {
+			others = append(others, q)
+			continue
+		}
+		answer, err := l.git(ctx, set, q, fresh)
+		if err != nil {
+			return answers, err
+		}
+		answers[q] = answer
 	}
+	asked, err := l.providers.Answer(ctx, set, others)
+	maps.Copy(answers, asked)
+	return answers, err
+}
+
+// git looks into the commit that the question is about.
+func (l library) git(ctx context.Context, set *gitopsv1.ApplicationSet, q generate.Question, fresh bool) (generate.Answer, error) {
 	project, err := l.project(ctx, set, q.Repository)
 	if err != nil {
 		return generate.Answer{}, err

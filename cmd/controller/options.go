@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/gitsync/scm"
 )
 
 // mostRequests is a rate that no API server answers.
@@ -34,6 +36,7 @@ type options struct {
 	gitopsNamespace         string
 	gitopsPoll              time.Duration
 	gitSchemes              []string
+	scmProviders            []*url.URL
 	webhookAddress          string
 	logLevel                slog.Level
 	logFormat               string
@@ -63,6 +66,7 @@ func parse(args []string, out io.Writer) (options, error) {
 		o.gitSchemes = append(o.gitSchemes, s)
 		return nil
 	})
+	f.Func("allowed-scm-providers", "`addresses` of servers that generators of ApplicationSets may ask besides api.github.com and gitlab.com, as a comma-separated list; may be repeated; without it ApplicationSets of the control namespace may name any", o.addSCMProviders)
 	f.Func("log-level", "least `level` that is logged: debug, info, warn or error (default info)", func(s string) error {
 		return o.logLevel.UnmarshalText([]byte(s))
 	})
@@ -90,6 +94,17 @@ func (o *options) addNamespaces(list string) error {
 		if !slices.Contains(o.namespaces, name) {
 			o.namespaces = append(o.namespaces, name)
 		}
+	}
+	return nil
+}
+
+func (o *options) addSCMProviders(list string) error {
+	for text := range strings.SplitSeq(list, ",") {
+		at, err := scm.Address(text)
+		if err != nil {
+			return fmt.Errorf("%q: %w", text, err)
+		}
+		o.scmProviders = append(o.scmProviders, at)
 	}
 	return nil
 }

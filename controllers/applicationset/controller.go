@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,8 +20,12 @@ import (
 	"github.com/sluice-delivery/sluice/internal/kube"
 )
 
-// errorAgain is when a set is looked at again after its generators failed.
-const errorAgain = 3 * time.Minute
+const (
+	// errorAgain is when a set is looked at again after its generators failed.
+	errorAgain = 3 * time.Minute
+	// askLimit bounds what one pass asks. What was answered by then is remembered, and the next pass goes on from there.
+	askLimit = 10 * time.Minute
+)
 
 // Controller keeps the Applications of ApplicationSets as their generators and templates ask. Its fields must be set before use.
 type Controller struct {
@@ -38,7 +44,8 @@ type Controller struct {
 	// Concurrency is how many sets are worked on at the same time.
 	Concurrency int
 
-	clock func() time.Time
+	memory memory
+	clock  func() time.Time
 	// took is nil where nothing is measured.
 	took *prometheus.HistogramVec
 }
@@ -48,6 +55,7 @@ func (c *Controller) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	set := &gitopsv1.ApplicationSet{}
 	err := c.Client.Get(ctx, request.NamespacedName, set)
 	if apierrors.IsNotFound(err) {
+		c.memory.forget(request.NamespacedName)
 		if c.took != nil {
 			c.took.DeleteLabelValues(request.Namespace, request.Name)
 		}
@@ -126,20 +134,35 @@ func (c *Controller) state(s *seen, result generate.Result) generate.State {
 
 // generate asks until all questions are answered.
 func (c *Controller) generate(ctx context.Context, s *seen) (generate.Result, error) {
-	o := generate.Observation{Set: s.set, Now: s.now, Clusters: s.clusters, Answers: map[generate.Question]generate.Answer{}}
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	answers, failure := c.memory.recall(s.set, s.now, s.fresh)
+	o := generate.Observation{Set: s.set, Now: s.now, Clusters: s.clusters, Answers: answers}
 	for {
 		result, err := generate.Generate(o)
 		if err != nil || len(result.Questions) == 0 {
 			return result, err
 		}
-		for _, q := range result.Questions {
-			answer, err := c.Library.Answer(ctx, s.set, q, s.fresh)
-			if err != nil {
-				return result, &generate.Error{Reason: gitopsv1.ReasonParamsError, Err: err}
-			}
-			o.Answers[q] = answer
+		if failure == nil || !slices.ContainsFunc(result.Questions, ages) {
+			failure = c.ask(ctx, s, result.Questions, o.Answers)
+		}
+		if failure != nil {
+			return result, &generate.Error{Reason: gitopsv1.ReasonParamsError, Err: failure}
 		}
 	}
+}
+
+// ask adds the answers to some questions to those that are known.
+func (c *Controller) ask(ctx context.Context, s *seen, questions []generate.Question, known map[generate.Question]generate.Answer) error {
+	answers, err := c.Library.Answer(ctx, s.set, questions, s.fresh)
+	maps.Copy(known, answers)
+	for _, q := range questions {
+		if _, answered := answers[q]; !answered && err == nil {
+			err = fmt.Errorf("a question about %s %s has no answer", q.About, q.Repository)
+		}
+	}
+	c.memory.keep(s.set, c.now(), questions, answers, err)
+	return err
 }
 
 // apply creates, updates and deletes Applications, and starts the syncs of a RollingSync. One that fails stops none of the others.

@@ -26,8 +26,12 @@ type library struct {
 	err    error
 }
 
-func (l *library) Answer(context.Context, *gitopsv1.ApplicationSet, generate.Question, bool) (generate.Answer, error) {
-	return l.answer, l.err
+func (l *library) Answer(_ context.Context, _ *gitopsv1.ApplicationSet, questions []generate.Question, _ bool) (map[generate.Question]generate.Answer, error) {
+	answers := map[generate.Question]generate.Answer{}
+	for _, q := range questions {
+		answers[q] = l.answer
+	}
+	return answers, l.err
 }
 
 type stage struct {

@@ -51,19 +51,15 @@ func (r *run) repositories(at string, g *gitopsv1.SCMProviderGenerator) ([]Param
 	return sets, nil
 }
 
-// ofRepository gives one set for each branch of a repository that passes. Gitea has labels apart, one question for each repository.
+// ofRepository gives one set for each branch of a repository that passes.
 func (r *run) ofRepository(at string, g *gitopsv1.SCMProviderGenerator, provider Question, filters []scmFilter, repo Repository) ([]Params, error) {
 	url, err := cloneURL(at, g.CloneProtocol, repo)
 	if err != nil {
 		return nil, err
 	}
 	provider.Repository = repo.Path()
-	if g.Gitea != nil {
-		answer, err := r.answer(provider.about(AboutLabels))
-		if err != nil {
-			return nil, err
-		}
-		repo.Labels = answer.Labels
+	if repo.Labels, err = r.labels(g, provider, repo); err != nil {
+		return nil, err
 	}
 	if repo.DefaultBranch == "" || !passes(filters, func(f scmFilter) bool { return f.takes(repo) }) {
 		return nil, nil
@@ -102,6 +98,15 @@ func (r *run) ofRepository(at string, g *gitopsv1.SCMProviderGenerator, provider
 		return nil, errUnanswered
 	}
 	return sets, nil
+}
+
+// labels are those of a repository. Gitea has them apart, which takes one question for each repository.
+func (r *run) labels(g *gitopsv1.SCMProviderGenerator, provider Question, repo Repository) ([]string, error) {
+	if g.Gitea == nil {
+		return repo.Labels, nil
+	}
+	answer, err := r.answer(provider.about(AboutLabels))
+	return answer.Labels, err
 }
 
 // passesPaths reports whether a filter takes the repository and the branch, and finds its paths there.
