@@ -185,14 +185,16 @@ func (c *Controller) apply(ctx context.Context, s *seen, outcome *generate.Outco
 		app := &outcome.Plan.Delete[i]
 		try("deleting", app.Name, c.delete(ctx, app))
 	}
-	if gitopsv1.IsRolling(s.set.Spec) && len(problems) == 0 {
-		rollout := generate.Roll(s.set, s.own, s.now)
+	if gitopsv1.IsRolling(s.set.Spec) {
+		rollout := generate.Roll(s.set, outcome.Plan.Applied(s.own), s.now)
 		outcome.Rollout = &rollout
-		for _, sync := range rollout.Sync {
-			try("starting the sync of", sync.Application, c.start(ctx, s, sync))
-		}
-		for _, name := range rollout.Refresh {
-			try("refreshing", name, c.refresh(ctx, s, name))
+		if len(problems) == 0 {
+			for _, sync := range rollout.Sync {
+				try("starting the sync of", sync.Application, c.start(ctx, s, sync))
+			}
+			for _, name := range rollout.Refresh {
+				try("refreshing", name, c.refresh(ctx, s, name))
+			}
 		}
 	}
 	return errors.Join(problems...)

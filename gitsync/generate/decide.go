@@ -39,6 +39,17 @@ type Plan struct {
 	Notes   []Note
 }
 
+// Applied is what the plan makes of the Applications of a set, so that no step of a RollingSync goes past one that is only being made or changed.
+func (p Plan) Applied(own []gitopsv1.Application) []gitopsv1.Application {
+	all := slices.Concat(p.Create, p.Update)
+	for _, app := range own {
+		if !slices.ContainsFunc(all, func(a gitopsv1.Application) bool { return a.Name == app.Name }) {
+			all = append(all, app)
+		}
+	}
+	return all
+}
+
 // Refusal says why an Application is left as it is.
 type Refusal struct {
 	Application, Why string
