@@ -40,8 +40,15 @@ func TestTrafficMovesOnlyAsFarAsPodsCarryIt(t *testing.T) {
 		"an abort changes nothing where no route can be read": {[]func(*Observation){abort, step(0), pods("new", 6, 6), unusable, func(o *Observation) {
 			o.Traffic = trafficrouting.Observed{}
 		}}, nil},
-		"an abort is complete where all reachable routes hold it":        {[]func(*Observation){abort, step(0), held(0), pods("new", 6, 6), unusable}, nil},
-		"an abort removes managed routes that can be reached":            {[]func(*Observation){abort, step(0), held(0), holding("testers"), pods("new", 6, 6), unusable}, ptr.To[int32](0)},
+		"an abort is complete where all reachable routes hold it": {[]func(*Observation){abort, step(0), held(0), pods("new", 6, 6), unusable}, nil},
+		"an abort removes managed routes that can be reached":     {[]func(*Observation){abort, step(0), held(0), holding("testers"), pods("new", 6, 6), unusable}, ptr.To[int32](0)},
+		"requests leave a canary Service that somebody deleted":   {[]func(*Observation){step(1), held(20), pods("new", 2, 2), without("canary")}, ptr.To[int32](0)},
+		"they leave it also when the update is aborted":           {[]func(*Observation){abort, step(0), held(60), pods("new", 6, 6), without("canary")}, ptr.To[int32](0)},
+		"and when the update is complete but for the stable Service": {[]func(*Observation){step(4), held(100), pods("new", 10, 10), without("canary"), status(func(s *v1alpha1.RolloutStatus) {
+			s.StableRS = "new"
+		})}, ptr.To[int32](0)},
+		"they do not go to a stable revision without a pod":              {[]func(*Observation){step(1), held(20), pods("new", 2, 2), pods("old", 10, 0), without("canary")}, nil},
+		"a missing stable Service keeps the routes from being written":   {[]func(*Observation){abort, step(0), held(60), pods("new", 6, 6), without("stable")}, nil},
 		"a missing Service keeps the routes from being written":          {[]func(*Observation){pods("new", 2, 2), func(o *Observation) { o.Canary.Exists = false }}, nil},
 		"all steps done and every pod there, everything goes to the new": {[]func(*Observation){step(4), held(60), pods("new", 10, 10)}, ptr.To[int32](100)},
 	} {
@@ -63,6 +70,18 @@ func TestTrafficMovesOnlyAsFarAsPodsCarryIt(t *testing.T) {
 
 // unusable says that one of several routes cannot be used; what is held is that of the others.
 func unusable(o *Observation) { o.TrafficError = "HTTPRoute other: it does not exist" }
+
+// without deletes a Service, by which the spec becomes invalid.
+func without(service string) func(*Observation) {
+	return func(o *Observation) {
+		o.Invalid = "there is no Service " + service
+		for _, s := range []*Service{&o.Stable, &o.Canary} {
+			if s.Name == service {
+				*s = Service{Name: service}
+			}
+		}
+	}
+}
 
 func TestServicesArePointedOnlyAtWhatCarriesThem(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -101,7 +101,7 @@ func dynamicAbortWeight(o *Observation, p *position, full int32) int32 {
 // It rests on one rule for every case: towards the canary only as far as its available pods carry, and towards the stable
 // revision only as far as that one's do, with maxUnavailable forgiven.
 func trafficWeight(o *Observation, p *position) (weight int32, write bool) {
-	if !o.Routed || !o.Canary.Exists || !o.Stable.Exists {
+	if !o.Routed || o.Canary.Name == "" || !o.Stable.Exists {
 		return 0, false
 	}
 	full, held := v1alpha1.MaxTrafficWeight(o.Rollout), o.Traffic.Highest
@@ -116,6 +116,8 @@ func trafficWeight(o *Observation, p *position) (weight int32, write bool) {
 func goalWeight(o *Observation, p *position, full int32) int32 {
 	held := o.Traffic.Highest
 	switch {
+	case !o.Canary.Exists:
+		return 0 // whatever goes there is lost, and it needs no Service to be told to go elsewhere
 	case (p.done() || p.fresh) && !p.stableServes(o):
 		return weightUntilStableServes(o, p, full)
 	case p.done() || p.fresh || p.status.Abort || !p.canaryAnswers(o):

@@ -124,7 +124,7 @@ func (c story) world(t *testing.T) *simulate.World {
 
 // TestStories tells each story and compares it with the golden one; go test -update writes them anew.
 func TestStories(t *testing.T) {
-	for _, c := range slices.Concat(stories, storiesOfColors, storiesOfSurfaces, storiesOfExperiments) {
+	for _, c := range slices.Concat(stories, storiesOfColors, storiesOfSurfaces, storiesOfExperiments, storiesOfTroubles) {
 		t.Run(c.name, func(t *testing.T) {
 			s := &teller{Story: simulate.Story{World: c.world(t)}, t: t}
 			s.release("v1")
