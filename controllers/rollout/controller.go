@@ -46,7 +46,7 @@ type Controller struct {
 	workloads kindWatches
 	// patience is that of reads from Workloads; Client has its own.
 	patience kube.Patience
-	passes    *kube.Passes
+	passes   *kube.Passes
 	// told counts the events; nil counts nothing.
 	told *prometheus.CounterVec
 }

@@ -3,6 +3,7 @@ package rollout
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,6 +24,9 @@ import (
 // whose own hash is of another kind, to the template for good: kept in the object and not in our mind, because otherwise each
 // restart of the controller would ask the API server about every adopted ReplicaSet again.
 const annotationDigest = "rollout.sluice.dev/template-digest"
+
+// errTrialDenied says that a policy, a quota or missing rights keep the pod template from being tried.
+var errTrialDenied = errors.New("the trial of the pod template is denied")
 
 // observeCurrent judges the spec and finds the revision that it asks for.
 func (c *Controller) observeCurrent(ctx context.Context, s *seen) error {
@@ -82,6 +86,9 @@ func (c *Controller) currentHash(ctx context.Context, s *seen) (string, error) {
 		return own, nil
 	}
 	equal, err := c.equalSet(ctx, s)
+	if errors.Is(err, errTrialDenied) {
+		return own, nil // making the ReplicaSet in earnest is denied as well, and there the user is told; once it is allowed, the search is made
+	}
 	if err != nil {
 		return "", err
 	}
@@ -150,6 +157,9 @@ func (c *Controller) defaultedTemplate(ctx context.Context, s *seen) (map[string
 	err = c.Client.Create(ctx, trial, client.DryRunAll)
 	if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
 		return nil, nil // making the ReplicaSet in earnest fails the same way, and there the user is told
+	}
+	if apierrors.IsForbidden(err) {
+		return nil, errTrialDenied
 	}
 	if err != nil {
 		return nil, fmt.Errorf("trying the pod template: %w", err)
