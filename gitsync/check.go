@@ -56,6 +56,9 @@ func (d *decision) projectProblem() string {
 		return fmt.Sprintf("application references project %s which does not exist", name)
 	}
 	rules := d.o.Project.Spec
+	if broken := brokenDenial(rules); broken != "" {
+		return fmt.Sprintf("project %s cannot be used: %s", name, broken)
+	}
 	if d.app.Namespace != d.o.ControlNamespace && !PermitsNamespace(rules, d.app.Namespace) {
 		return fmt.Sprintf("application '%s' in namespace '%s' is not permitted to use project '%s'", d.app.Name, d.app.Namespace, name)
 	}

@@ -1,6 +1,9 @@
 package gitsync
 
 import (
+	"fmt"
+	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -9,37 +12,111 @@ import (
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 )
 
-// NormalURL is the form in which repository URLs are compared: trimmed, in lower case, without .git, and git@host:path written as ssh://git@host/path.
-func NormalURL(url string) string {
-	url = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(url)), ".git")
-	if user, rest, found := strings.Cut(url, "@"); found && !strings.Contains(url, "://") {
-		return "ssh://" + user + "@" + strings.Replace(rest, ":", "/", 1)
+// defaultPorts are those that a URL of the scheme need not name.
+var defaultPorts = map[string]string{"": ":443", "https": ":443", "http": ":80", "ssh": ":22"}
+
+// NormalURL is the one form in which repository URLs, their prefixes and patterns are compared, so that no other spelling of a URL escapes a rule:
+// in lower case, without user, default port, escapes, .git and a slash at the end; git@host:path is ssh://host/path, and oci:// goes without saying.
+func NormalURL(text string) string {
+	text = strings.TrimPrefix(strings.ToLower(strings.TrimSpace(text)), "oci://")
+	scheme, rest, hasScheme := strings.Cut(text, "://")
+	if !hasScheme {
+		scheme, rest = "", text
+		if user, place, found := strings.Cut(text, "@"); found && !strings.Contains(user, "/") && strings.Contains(place, ":") {
+			host, path, _ := strings.Cut(place, ":")
+			scheme, rest = "ssh", host+"/"+strings.TrimLeft(path, "/")
+		}
 	}
-	return url
+	host, path, _ := strings.Cut(rest, "/")
+	host = strings.TrimSuffix(strings.TrimSuffix(host[strings.LastIndex(host, "@")+1:], defaultPorts[scheme]), ".")
+	if plain, err := url.PathUnescape(path); err == nil {
+		path = strings.ToLower(plain)
+	}
+	if path != "" {
+		path = "/" + path
+	}
+	if scheme != "" {
+		host = scheme + "://" + host
+	}
+	return withoutEnding(host + path)
 }
 
-// PermitsSource reports whether a project permits a repository. A deny pattern refuses whatever else permits; with nothing but denials the rest is permitted.
+// withoutEnding drops every slash and .git at the end.
+func withoutEnding(text string) string {
+	for {
+		shorter := strings.TrimSuffix(strings.TrimRight(text, "/"), ".git")
+		if shorter == text {
+			return text
+		}
+		text = shorter
+	}
+}
+
+// PermitsSource reports whether a project permits a repository. A deny pattern refuses whatever else permits, and refuses everything if it cannot be
+// read; with nothing but denials the rest is permitted.
 func PermitsSource(spec gitopsv1.AppProjectSpec, url string) bool {
 	url = NormalURL(url)
 	permitted := len(spec.SourceRepos) > 0 && !slices.ContainsFunc(spec.SourceRepos, func(p string) bool { return !strings.HasPrefix(p, "!") })
 	for _, pattern := range spec.SourceRepos {
-		if denied, isDeny := strings.CutPrefix(pattern, "!"); isDeny {
-			if matchesURL(denied, url) {
-				return false
-			}
-			continue
+		pattern, isDeny := strings.CutPrefix(pattern, "!")
+		matches, err := matchesURL(pattern, url)
+		switch {
+		case isDeny && (matches || err != nil):
+			return false
+		case !isDeny:
+			permitted = permitted || matches
 		}
-		permitted = permitted || matchesURL(pattern, url)
 	}
 	return permitted
 }
 
-func matchesURL(pattern, url string) bool {
+// matchesURL holds a pattern against a URL in its normal form; a pattern that is no glob is an error.
+func matchesURL(pattern, url string) (bool, error) {
 	if pattern == "*" {
-		return true
+		return true, nil
 	}
 	g, err := glob.Compile(NormalURL(pattern), '/')
-	return err == nil && g.Match(url)
+	return err == nil && g.Match(url), err
+}
+
+// MatchesSource reports whether a list of patterns, read as sourceRepos of a project are, names a repository. A pattern that is no glob is an error.
+func MatchesSource(patterns []string, url string) (bool, error) {
+	for _, pattern := range patterns {
+		if _, err := matchesURL(strings.TrimPrefix(pattern, "!"), ""); err != nil {
+			return false, fmt.Errorf("the pattern %q cannot be read: %w", pattern, err)
+		}
+	}
+	return PermitsSource(gitopsv1.AppProjectSpec{SourceRepos: patterns}, url), nil
+}
+
+// brokenDenial names a pattern of a project that is to deny something and cannot be read; empty if there is none.
+func brokenDenial(spec gitopsv1.AppProjectSpec) string {
+	denials := map[string][]string{}
+	deny := func(field string, patterns ...string) {
+		for _, p := range patterns {
+			if denied, isDenial := strings.CutPrefix(p, "!"); isDenial {
+				denials[field] = append(denials[field], denied)
+			}
+		}
+	}
+	deny("sourceRepos", spec.SourceRepos...)
+	for _, d := range spec.Destinations {
+		deny("destinations", d.Server, d.Name, d.Namespace)
+	}
+	for _, k := range spec.ClusterResourceBlacklist {
+		deny("clusterResourceBlacklist", "!"+k.Group, "!"+k.Kind, "!"+k.Name)
+	}
+	for _, k := range spec.NamespaceResourceBlacklist {
+		deny("namespaceResourceBlacklist", "!"+k.Group, "!"+k.Kind)
+	}
+	for _, field := range slices.Sorted(maps.Keys(denials)) {
+		for _, pattern := range denials[field] {
+			if _, err := glob.Compile(pattern); err != nil {
+				return fmt.Sprintf("%s: the pattern %q, which is to deny something, cannot be read: %v", field, pattern, err)
+			}
+		}
+	}
+	return ""
 }
 
 // PermitsDestination reports whether a project permits a namespace of a cluster. A denied server refuses for the namespaces of its entry, a denied

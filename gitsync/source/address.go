@@ -11,9 +11,9 @@ import (
 
 // address is a repository URL that is safe to hand to git.
 type address struct {
-	// remote is what git is given, shown is the same without user, and key is equal for URLs of one repository.
-	remote, shown, key string
-	scheme, host       string
+	// remote is what git is given, and shown is the same without user.
+	remote, shown string
+	scheme, host  string
 }
 
 // ociScheme begins the URL of an artifact in a registry.
@@ -32,7 +32,7 @@ func parseAddress(text string, more []string) (address, error) {
 	}
 	shown := *u
 	shown.User = nil
-	return address{remote: u.String(), shown: shown.String(), key: normal(text), scheme: u.Scheme, host: u.Hostname()}, nil
+	return address{remote: u.String(), shown: shown.String(), scheme: u.Scheme, host: u.Hostname()}, nil
 }
 
 // parseURL reads a URL of which nothing is a trick.
@@ -70,13 +70,4 @@ func checkURL(u *url.URL, schemes []string) error {
 		return fmt.Errorf("the path of repoURL holds .. or //")
 	}
 	return nil
-}
-
-// normal is equal for URLs that name one repository, as the contract sees it.
-func normal(text string) string {
-	text = strings.ToLower(strings.TrimSpace(text))
-	if m := scpLike.FindStringSubmatch(text); m != nil && !strings.Contains(text, "://") {
-		text = "ssh://" + m[1] + "@" + m[2] + "/" + strings.TrimPrefix(m[3], "/")
-	}
-	return strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(text, ociScheme), "/"), ".git")
 }

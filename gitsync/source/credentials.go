@@ -116,7 +116,7 @@ func (k Keys) repository(label, repoURL, project string) *corev1.Secret {
 	var found *corev1.Secret
 	for i := range k.Secrets {
 		s := &k.Secrets[i]
-		if s.Labels[gitopsv1.LabelSecretType] != label || normal(string(s.Data["url"])) != normal(repoURL) {
+		if s.Labels[gitopsv1.LabelSecretType] != label || gitsync.NormalURL(string(s.Data["url"])) != gitsync.NormalURL(repoURL) {
 			continue
 		}
 		switch string(s.Data["project"]) {
@@ -135,12 +135,12 @@ func (k Keys) template(label, repoURL, project string) *corev1.Secret {
 	longest := 0
 	for i := range k.Secrets {
 		s := &k.Secrets[i]
-		prefix := normal(string(s.Data["url"]))
+		prefix := gitsync.NormalURL(string(s.Data["url"]))
 		owner := string(s.Data["project"])
 		if s.Labels[gitopsv1.LabelSecretType] != label || prefix == "" || owner != "" && owner != project {
 			continue
 		}
-		rest, within := strings.CutPrefix(normal(repoURL), prefix)
+		rest, within := strings.CutPrefix(gitsync.NormalURL(repoURL), prefix)
 		if within && (rest == "" || rest[0] == '/') && len(prefix) > longest {
 			found, longest = s, len(prefix)
 		}
@@ -169,7 +169,7 @@ func (c credentials) header() string {
 }
 
 // openKeys hold nothing that is worth hiding, and hiding it would garble messages.
-var openKeys = []string{"url", "type", "name", "project", "noProxy", "depth", "insecure", "insecureIgnoreHostKey", "insecureOCIForceHttp", "enableOCI", "enableLfs", "forceHttpBasicAuth"}
+var openKeys = []string{"url", "type", "name", "project", "noProxy", "depth", "insecure", "insecureIgnoreHostKey", "insecureOCIForceHttp", "enableOCI", "enableLfs", keySubmodules, "forceHttpBasicAuth"}
 
 // tells reports whether a value must not be told. Some put a token where the name of a user belongs, and no name such as git is that long.
 func tells(key, value string) bool {

@@ -44,23 +44,32 @@ func policiesOf(project *gitopsv1.AppProject, repoURL string) ([]policy, error) 
 		return all, nil
 	}
 	for _, rule := range integrity.Git.Policies {
-		patterns, err := gitopsv1.RepoPatterns(rule)
+		asked, err := policyOf(rule, repoURL)
 		if err != nil {
 			return nil, fmt.Errorf("project %s, sourceIntegrity: %w", project.Name, err)
 		}
-		if !gitsync.PermitsSource(gitopsv1.AppProjectSpec{SourceRepos: patterns}, repoURL) {
-			continue
-		}
-		switch {
-		case rule.GPG == nil:
-			return nil, fmt.Errorf("project %s, sourceIntegrity: a policy for this repository does not say which signatures it wants", project.Name)
-		case rule.GPG.Mode == "head" || rule.GPG.Mode == "strict":
-			all = append(all, policy{strict: rule.GPG.Mode == "strict", keys: rule.GPG.Keys})
-		case rule.GPG.Mode != "none":
-			return nil, fmt.Errorf("project %s, sourceIntegrity: the mode %q is none of none, head and strict", project.Name, rule.GPG.Mode)
-		}
+		all = append(all, asked...)
 	}
 	return all, nil
+}
+
+// policyOf gives what one rule asks of a repository; none if it is for others, or asks for no signature.
+func policyOf(rule gitopsv1.GitIntegrityPolicy, repoURL string) ([]policy, error) {
+	patterns, err := gitopsv1.RepoPatterns(rule)
+	if err != nil {
+		return nil, err
+	}
+	switch concerned, err := gitsync.MatchesSource(patterns, repoURL); {
+	case err != nil || !concerned:
+		return nil, err
+	case rule.GPG == nil:
+		return nil, errors.New("a policy for this repository does not say which signatures it wants")
+	case rule.GPG.Mode == "none":
+		return nil, nil
+	case rule.GPG.Mode == "head" || rule.GPG.Mode == "strict":
+		return []policy{{strict: rule.GPG.Mode == "strict", keys: rule.GPG.Keys}}, nil
+	}
+	return nil, fmt.Errorf("the mode %q is none of none, head and strict", rule.GPG.Mode)
 }
 
 // verify checks a commit against every policy of the project. What was found to be good once stays so for the same keys.

@@ -136,6 +136,8 @@ func TestOnlyCommitsWithTheSignaturesThatAProjectWantsAreFetched(t *testing.T) {
 		"where a policy wants all signed, and one is not":     {rule("*", "strict", alice.id(), late.id()), afterForgery, "not from a key that may sign"},
 		"where a policy wants all signed, and all are":        {rule("*", "strict", alice.id()), good, ""},
 		"where a policy is for another repository":            {rule("https://elsewhere/**", "head", alice.id()), unsigned, ""},
+		"where a policy spells the repository differently":    {rule(strings.Replace(r.url, "http://", "http://x@", 1)+"/", "head", alice.id()), unsigned, "it is not signed"},
+		"where a pattern of a policy cannot be read":          {rule("http://[", "head", alice.id()), good, "cannot be read"},
 		"where a policy wants nothing":                        {rule("*", "none"), unsigned, ""},
 		"where a policy names no key":                         {rule("*", "head"), good, "names no key"},
 		"where a policy cannot be read":                       {rule("*", "most", alice.id()), good, "none of none, head and strict"},
