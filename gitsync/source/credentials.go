@@ -169,7 +169,7 @@ func (c credentials) header() string {
 }
 
 // openKeys hold nothing that is worth hiding, and hiding it would garble messages.
-var openKeys = []string{"url", "type", "name", "project", "noProxy", "depth", "insecure", "insecureIgnoreHostKey", "insecureOCIForceHttp", "enableOCI", "enableLfs", keySubmodules, "forceHttpBasicAuth"}
+var openKeys = []string{"url", "type", "name", "project", "noProxy", "depth", "insecure", "insecureIgnoreHostKey", "insecureOCIForceHttp", "enableOCI", "enableLfs", "forceHttpBasicAuth"}
 
 // tells reports whether a value must not be told. Some put a token where the name of a user belongs, and no name such as git is that long.
 func tells(key, value string) bool {
