@@ -230,7 +230,12 @@ func (d *Decision) skipping() bool {
 func (d *Decision) insideDelay() bool {
 	now, serving := d.Seen.revision(d.Plan.Status.CurrentPodHash), d.Seen.serving()
 	return d.Seen.blueGreen() != nil && now != nil && now.Deadline != nil && d.Seen.Now.Before(*now.Deadline) &&
-		now.Spec == d.Seen.replicas() && now.Available == d.Seen.replicas() && now.Created.Before(serving.Created)
+		now.Spec == d.Seen.replicas() && now.Available == d.Seen.replicas() && olderThan(now, serving)
+}
+
+// olderThan compares by creation and, of two made in one second, by number.
+func olderThan(a, b *strategy.Revision) bool {
+	return a.Created.Before(b.Created) || a.Created.Equal(b.Created) && a.Number < b.Number
 }
 
 // returning reports whether the new revision is older than the one that serves, with fewer between them than rollbackWindow.revisions.
