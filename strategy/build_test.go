@@ -4,8 +4,10 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/sluice-delivery/sluice/analysis"
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 	"github.com/sluice-delivery/sluice/trafficrouting"
 )
@@ -63,3 +65,30 @@ func spec(change func(*v1alpha1.RolloutSpec)) func(*Observation) {
 }
 
 const behindRoute = `{canaryService: canary, stableService: stable, trafficRouting: {gatewayAPI: {httpRoute: web}}, steps: [{setWeight: 20}, {pause: {}}, {setWeight: 60}, {pause: {}}]}`
+
+// behindRoutes is a canary behind a route with these steps.
+func behindRoutes(steps string) string {
+	return `{canaryService: canary, stableService: stable, trafficRouting: {gatewayAPI: {httpRoute: web}}, steps: [` + steps + `]}`
+}
+
+// stepRun is a run of the first step of the update that seen observes.
+func stepRun(name string, phase v1alpha1.AnalysisPhase) v1alpha1.AnalysisRun {
+	return v1alpha1.AnalysisRun{ObjectMeta: metav1.ObjectMeta{
+		Name: name, Annotations: map[string]string{v1alpha1.AnnotationRevision: "2"}, CreationTimestamp: metav1.NewTime(noon.Add(time.Second)),
+		Labels: map[string]string{v1alpha1.LabelPodTemplateHash: "new", v1alpha1.LabelRolloutType: analysis.TypeStep, v1alpha1.LabelStepIndex: "0"},
+	}, Status: v1alpha1.AnalysisRunStatus{Phase: phase}}
+}
+
+// named lets the status name the run of the first step.
+func named(name string) func(*Observation) {
+	return func(o *Observation) {
+		o.Rollout.Status.Canary.CurrentStepAnalysisRunStatus = &v1alpha1.RolloutAnalysisRunStatus{Name: name}
+	}
+}
+
+// checked has the template that the analyses of the tests name.
+func checked(o *Observation) {
+	o.Library = analysis.Library{Templates: map[string]v1alpha1.AnalysisTemplateSpec{"check": {Metrics: []v1alpha1.Metric{
+		{Name: "good", Provider: v1alpha1.MetricProvider{Web: &v1alpha1.WebMetric{URL: "http://check.example/"}}},
+	}}}}
+}

@@ -307,7 +307,7 @@ func (p *position) waitsForVerdict(o *Observation) bool {
 		return enough(o, p, fullSize(o, p)) && !p.backgroundIsPositive()
 	}
 	step := p.steps[p.index()]
-	return step.Pause != nil || step.Analysis != nil || step.Experiment != nil
+	return (step.Pause != nil || step.Analysis != nil || step.Experiment != nil) && p.prepared(o, step)
 }
 
 // whollyThere reports whether there is nothing left that could still progress.

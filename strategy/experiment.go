@@ -152,7 +152,8 @@ func planExperiments(o *Observation, p *position, plan *Plan) {
 }
 
 func (p *position) wantsExperiment(o *Observation) bool {
-	return p.advances(o) && experimentAt(p.steps, p.index()) != nil && len(p.status.PauseConditions) == 0 && p.current != nil && p.stable != nil
+	return p.advances(o) && experimentAt(p.steps, p.index()) != nil && len(p.status.PauseConditions) == 0 && p.current != nil && p.stable != nil &&
+		p.prepared(o, p.steps[p.index()])
 }
 
 // planTrial creates the Experiment of the current step, if the templates were read that it is to have.

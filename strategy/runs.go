@@ -143,7 +143,7 @@ func wantedRuns(o *Observation, p *position) (wanted []runWish) {
 	if c == nil {
 		return wantedBlueGreenRuns(o, p, blueGreen(o.Rollout))
 	}
-	if !p.atEnd() && p.steps[p.index()].Analysis != nil && p.runs.step == nil && len(p.status.PauseConditions) == 0 {
+	if !p.atEnd() && p.steps[p.index()].Analysis != nil && p.runs.step == nil && len(p.status.PauseConditions) == 0 && p.prepared(o, p.steps[p.index()]) {
 		index := p.index()
 		wanted = append(wanted, runWish{kind: analysis.TypeStep, step: &index, what: *p.steps[index].Analysis})
 	}

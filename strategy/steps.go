@@ -44,23 +44,32 @@ func (p *position) settleMail(o *Observation) {
 	}
 }
 
-// complete reports whether a step has come true. It also starts the clock of a pause.
+// complete reports whether every part of a step has come true. It also starts the clock of a pause, which begins when the other parts are there;
+// whoever promotes has seen them.
 func (p *position) complete(o *Observation, step v1alpha1.CanaryStep) bool {
+	if step.Pause != nil && p.resumed {
+		return true
+	}
+	if !p.prepared(o, step) {
+		return false
+	}
 	switch {
 	case step.Pause != nil:
 		return p.pauseOver(o, step.Pause)
-	case step.SetCanaryScale != nil:
-		return atDesired(o, p)
 	case step.SetWeight != nil:
 		return p.weightSet(o, *step.SetWeight)
 	case step.Experiment != nil:
 		return p.experimentOver()
-	case step.SetHeaderRoute != nil || step.SetMirrorRoute != nil:
-		return p.routeStepDone(o)
 	case step.Analysis != nil:
 		return p.runs.step != nil && p.runs.step.Status.Phase == v1alpha1.AnalysisPhaseSuccessful
 	}
-	return false
+	return step.SetCanaryScale != nil || step.SetHeaderRoute != nil || step.SetMirrorRoute != nil
+}
+
+// prepared reports whether the parts of a step have come true that may stand beside another one: the canary's scale and the managed routes.
+func (p *position) prepared(o *Observation, step v1alpha1.CanaryStep) bool {
+	scaled := step.SetCanaryScale == nil || atDesired(o, p)
+	return scaled && (step.SetHeaderRoute == nil && step.SetMirrorRoute == nil || p.routeStepDone(o))
 }
 
 // weightSet reports whether a weight has come true: by its pods, and in the routes where there are any. A canary that was told to have no pod

@@ -177,7 +177,22 @@ func drawSteps(t *rapid.T, r *v1alpha1.Rollout) []v1alpha1.CanaryStep {
 	return steps
 }
 
+// drawStep draws a step, which behind a router may have the parts that can stand beside any other.
 func drawStep(t *rapid.T, routed bool, full int32) v1alpha1.CanaryStep {
+	step := drawPart(t, routed, full)
+	if !routed {
+		return step
+	}
+	switch rapid.IntRange(0, 11).Draw(t, "beside it") {
+	case 10:
+		step.SetCanaryScale = drawScale(t, full)
+	case 11:
+		step.SetHeaderRoute = drawHeaderRoute(t)
+	}
+	return step
+}
+
+func drawPart(t *rapid.T, routed bool, full int32) v1alpha1.CanaryStep {
 	kinds := 8
 	if !routed {
 		kinds = 5
