@@ -33,13 +33,14 @@ type Asker struct {
 	// Allowed are the addresses of servers that may be asked, beside the public ones of GitHub and GitLab. Empty allows any to ApplicationSets of the
 	// control namespace, and no other to the rest.
 	Allowed []*url.URL
+	// Now is time.Now if nil.
+	Now func() time.Time
 
 	mu sync.Mutex
 	// paused are the moments until which servers want to be left alone, by account.
 	paused map[string]time.Time
 	// doors are HTTP clients by what they trust.
 	doors map[trust]*http.Client
-	clock func() time.Time
 }
 
 // forge is a provider of repositories, with everything that is needed to ask it. A repository is named by its path below the server.
@@ -166,8 +167,8 @@ func (a *Asker) permits(set *gitopsv1.ApplicationSet, address *url.URL) error {
 }
 
 func (a *Asker) now() time.Time {
-	if a.clock != nil {
-		return a.clock()
+	if a.Now != nil {
+		return a.Now()
 	}
 	return time.Now()
 }

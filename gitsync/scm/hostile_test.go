@@ -179,7 +179,7 @@ func TestAServerThatAsksToBeLeftAloneIsLeftAlone(t *testing.T) {
 			there := newStandIn(t, map[string]reply{hubRepositoryPage: {code: c.code, header: c.header, body: canary}})
 			a := newAsker(tokenIn("argocd", "token"))
 			now := noon
-			a.clock = func() time.Time { return now }
+			a.Now = func() time.Time { return now }
 			q := question(t, generate.Question{About: generate.AboutRepositories}, hubOrganization, there.URL)
 			want := "no more questions until " + noon.Add(c.wait).Format(time.RFC3339)
 			for _, passed := range []time.Duration{0, c.wait - time.Millisecond} {

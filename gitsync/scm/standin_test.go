@@ -79,7 +79,7 @@ var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 
 // newAsker reads what it needs from these objects.
 func newAsker(objects ...client.Object) *Asker {
-	return &Asker{Reader: fake.NewClientBuilder().WithObjects(objects...).Build(), Namespace: "argocd", clock: func() time.Time { return noon }}
+	return &Asker{Reader: fake.NewClientBuilder().WithObjects(objects...).Build(), Namespace: "argocd", Now: func() time.Time { return noon }}
 }
 
 func tokenIn(namespace, name string) *corev1.Secret {
