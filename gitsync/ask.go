@@ -22,6 +22,29 @@ func Refusal(o Observation) string {
 	return d.refusal.Message
 }
 
+// RefusalOfSync says why the sync under way may not have what it asks for besides the spec; empty if it may. What it names must not be fetched then.
+// Anybody who may write an Application may write an operation, and the history from which a rollback is made.
+func RefusalOfSync(o Observation) string {
+	sync := SyncUnderWay(o.App)
+	if sync == nil || o.Project == nil {
+		return ""
+	}
+	rules := o.Project.Spec
+	if len(sync.Manifests) > 0 && (len(rules.SignatureKeys) > 0 || rules.SourceIntegrity != nil) {
+		return fmt.Sprintf("project '%s' asks for signed commits, and manifests that come with an operation carry no signature", o.Project.Name)
+	}
+	sources, _ := SourcesOfSync(o.App)
+	for _, s := range sources {
+		if problem := sourceProblem(s); problem != "" {
+			return problem
+		}
+		if !PermitsSource(rules, s.RepoURL) {
+			return fmt.Sprintf("application repo %s is not permitted in project '%s'", s.RepoURL, o.Project.Name)
+		}
+	}
+	return ""
+}
+
 // ComparedSame reports whether the last comparison was of the sources and the destination that the spec names now.
 func ComparedSame(app *gitopsv1.Application) bool {
 	now, then := comparedTo(app.Spec), app.Status.Sync.ComparedTo

@@ -88,6 +88,9 @@ func (d *decision) carryOn(state *gitopsv1.OperationState) {
 	case state.Operation.Sync == nil:
 		d.end(gitopsv1.OperationError, "the operation asks for nothing that is known: set operation.sync")
 		return
+	case RefusalOfSync(d.o) != "":
+		d.end(gitopsv1.OperationError, RefusalOfSync(d.o))
+		return
 	case state.Phase == gitopsv1.OperationTerminating:
 		d.terminate()
 		return

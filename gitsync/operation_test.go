@@ -436,3 +436,38 @@ func TestAHookThatRunsStillWhenAnAttemptFailsIsRunAgainByTheNext(t *testing.T) {
 	wantStory(t, w, "delete Job prod/check", "delete Job prod/migrate", "apply Job prod/check", "apply Job prod/migrate")
 	wantPhase(t, w, gitopsv1.OperationSucceeded, "successfully synced (all tasks run)")
 }
+
+func TestAnOperationHasOnlyWhatTheProjectPermits(t *testing.T) {
+	elsewhere := &gitopsv1.Source{RepoURL: "https://elsewhere.example.com/org/repo.git", Path: "shop"}
+	for name, c := range map[string]struct {
+		sync gitopsv1.SyncOperation
+		says string
+	}{
+		"a source that is not permitted": {
+			gitopsv1.SyncOperation{Source: elsewhere}, "application repo https://elsewhere.example.com/org/repo.git is not permitted in project 'default'",
+		},
+		"one of several sources that is not permitted": {
+			gitopsv1.SyncOperation{Sources: []gitopsv1.Source{*elsewhere}}, "application repo https://elsewhere.example.com/org/repo.git is not permitted in project 'default'",
+		},
+		"a source without a path": {
+			gitopsv1.SyncOperation{Source: &gitopsv1.Source{RepoURL: "https://git.example.com/org/repo.git"}},
+			"spec.source.repoURL and either spec.source.path or spec.source.chart are required",
+		},
+		"manifests that nobody signed": {
+			gitopsv1.SyncOperation{Manifests: []string{config}},
+			"project 'default' asks for signed commits, and manifests that come with an operation carry no signature",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld("")
+			w.project.Spec.SourceRepos = []string{"https://git.example.com/org/*"}
+			w.project.Spec.SignatureKeys = []gitopsv1.SignatureKey{{KeyID: "0123456789ABCDEF"}}
+			w.push("aaaa", config)
+			c.sync.Revision = "aaaa"
+			w.sync(c.sync)
+			w.settle(t)
+			wantStory(t, w)
+			wantPhase(t, w, gitopsv1.OperationError, c.says)
+		})
+	}
+}

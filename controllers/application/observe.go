@@ -128,10 +128,12 @@ func (c *Controller) observeSources(ctx context.Context, s *seen) {
 	if len(sync.Manifests) == 0 && gitsync.SameMaterial(s.Target, sources, revisions) {
 		return
 	}
-	running := gitsync.Material{Sources: sources, Revisions: revisions}
-	if len(sync.Manifests) > 0 {
+	running := gitsync.Material{Sources: sources, Revisions: revisions, Problem: gitsync.RefusalOfSync(s.Observation)}
+	switch {
+	case running.Problem != "":
+	case len(sync.Manifests) > 0:
 		running.Objects, running.Problem = manifests(sync.Manifests)
-	} else {
+	default:
 		running = c.load(ctx, s, sources, revisions, loading{})
 		running.Grace = s.memory.grace(running.Unreachable, s.Now)
 	}
