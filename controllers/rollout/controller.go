@@ -95,6 +95,7 @@ func (c *Controller) pass(ctx context.Context, request ctrl.Request) (ctrl.Resul
 	}
 	c.tellTrouble(ctx, s)
 	plan := strategy.Decide(s.Observation)
+	s.withhold(&plan)
 	problem := c.apply(ctx, s, &plan)
 	if errors.Is(problem, errRejected) {
 		// The spec turned out to be wrong, so this status would tell of an update that does not begin. The next look says what is wrong.

@@ -30,18 +30,54 @@ var errTrialDenied = errors.New("the trial of the pod template is denied")
 
 // observeCurrent judges the spec and finds the revision that it asks for.
 func (c *Controller) observeCurrent(ctx context.Context, s *seen) error {
+	if err := c.judge(ctx, s); err != nil {
+		return err
+	}
+	if s.unread == nil {
+		return nil
+	}
+	return s.goOn()
+}
+
+// goOn takes the revision that was current last for the one that the spec asks for, so that its traffic and its abort do not wait for what
+// could not be read. Without its ReplicaSet there is nothing to go on with.
+func (s *seen) goOn() error {
+	last := s.Rollout.Status.CurrentPodHash
+	i := slices.IndexFunc(s.Revisions, func(v strategy.Revision) bool { return v.Hash == last && last != "" && !v.Deleting })
+	if i < 0 {
+		return s.unread
+	}
+	s.Current, s.adopt = last, ""
+	if s.Rollout.Spec.Selector == nil { // it is that of the workload, and its labels may not be given to a role
+		s.Rollout.Spec.Selector = s.sets[s.Revisions[i].Name].Spec.Selector.DeepCopy()
+		delete(s.Rollout.Spec.Selector.MatchLabels, v1alpha1.LabelPodTemplateHash)
+	}
+	s.without("finding the ReplicaSet of the pod template", s.unread)
+	return nil
+}
+
+// withhold takes back from a plan what it claims about things that could not be read.
+func (s *seen) withhold(plan *strategy.Plan) {
+	if s.unread != nil {
+		plan.Status.ObservedGeneration = s.Rollout.Status.ObservedGeneration
+	}
+	if s.blind {
+		plan.Status.RestartedAt = s.Rollout.Status.RestartedAt
+	}
+}
+
+// judge finds what is wrong with the spec and which revision it asks for, or notes why that cannot be read.
+func (c *Controller) judge(ctx context.Context, s *seen) error {
 	errs := append(s.refused, validation.Unsupported(s.Rollout)...)
 	if len(s.refused) == 0 {
 		errs = append(errs, validation.Rollout(s.resolved())...)
 	}
-	if len(errs) == 0 {
+	if len(errs) == 0 && s.unread == nil {
 		var err error
 		if s.digest, err = v1alpha1.PodTemplateHash(s.Rollout.Spec.Template, nil); err != nil {
 			return err
 		}
-		if s.Current, err = c.currentHash(ctx, s); err != nil {
-			return err
-		}
+		s.Current, s.unread = c.currentHash(ctx, s)
 	}
 	if len(s.refused) == 0 {
 		errs = append(errs, validation.References(s.Rollout, validation.Referenced{Services: s.services, Compose: s.compose})...)
@@ -70,17 +106,8 @@ func (c *Controller) currentHash(ctx context.Context, s *seen) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, match := range []func(strategy.Revision) bool{
-		func(v strategy.Revision) bool { return s.sets[v.Name].Annotations[annotationDigest] == s.digest },
-		func(v strategy.Revision) bool {
-			return v.Hash == own && s.sets[v.Name].Annotations[annotationDigest] == ""
-		},
-	} {
-		for _, v := range s.Revisions {
-			if !v.Deleting && v.Hash != "" && match(v) {
-				return v.Hash, nil
-			}
-		}
+	if known := s.madeFor(own); known != "" {
+		return known, nil
 	}
 	if len(s.Revisions) == 0 || s.memory.unlike == s.digest {
 		return own, nil
@@ -98,6 +125,23 @@ func (c *Controller) currentHash(ctx context.Context, s *seen) (string, error) {
 	}
 	s.adopt = equal.GetName()
 	return equal.GetLabels()[v1alpha1.LabelPodTemplateHash], nil
+}
+
+// madeFor is the hash of a ReplicaSet that carries our digest, or else of one without any that carries our hash; empty if there is none.
+func (s *seen) madeFor(own string) string {
+	for _, match := range []func(strategy.Revision) bool{
+		func(v strategy.Revision) bool { return s.sets[v.Name].Annotations[annotationDigest] == s.digest },
+		func(v strategy.Revision) bool {
+			return v.Hash == own && s.sets[v.Name].Annotations[annotationDigest] == ""
+		},
+	} {
+		for _, v := range s.Revisions {
+			if !v.Deleting && v.Hash != "" && match(v) {
+				return v.Hash
+			}
+		}
+	}
+	return ""
 }
 
 // equalSet looks for a ReplicaSet whose template means the same as the one that the spec asks for. Most are ruled out without a question:

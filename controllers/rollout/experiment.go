@@ -31,33 +31,39 @@ func (c *Controller) observeExperiments(ctx context.Context, s *seen) error {
 }
 
 // observeTemplates reads the pod templates that an Experiment is to be made of. The cache keeps ReplicaSets without theirs, so they are read from
-// the API server, once for each Experiment.
-func (c *Controller) observeTemplates(ctx context.Context, s *seen) error {
+// the API server, once for each Experiment, which waits for one that cannot be read.
+func (c *Controller) observeTemplates(ctx context.Context, s *seen) {
 	for _, hash := range strategy.TemplatesNeeded(s.Rollout) {
 		i := slices.IndexFunc(s.Revisions, func(v strategy.Revision) bool { return v.Hash == hash && !v.Deleting })
 		if i < 0 {
 			continue
 		}
-		set := &unstructured.Unstructured{}
-		set.SetGroupVersionKind(replicaSetKind)
-		err := c.Live.Get(ctx, types.NamespacedName{Namespace: s.Rollout.Namespace, Name: s.Revisions[i].Name}, set)
-		if apierrors.IsNotFound(err) {
-			continue // the cache will show it
+		template, err := c.readTemplate(ctx, types.NamespacedName{Namespace: s.Rollout.Namespace, Name: s.Revisions[i].Name})
+		switch {
+		case apierrors.IsNotFound(err): // the cache will show it
+		case err != nil:
+			s.without("reading the pod templates for an Experiment", err)
+		default:
+			s.Templates = append(s.Templates, strategy.Template{Hash: hash, Template: template})
 		}
-		if err != nil {
-			return err
-		}
-		template, err := bareTemplate(set)
-		if err != nil {
-			return err
-		}
-		raw, err := json.Marshal(template)
-		if err != nil {
-			return fmt.Errorf("writing the template of ReplicaSet %s as JSON: %w", set.GetName(), err)
-		}
-		s.Templates = append(s.Templates, strategy.Template{Hash: hash, Template: runtime.RawExtension{Raw: raw}})
 	}
-	return nil
+}
+
+func (c *Controller) readTemplate(ctx context.Context, key types.NamespacedName) (runtime.RawExtension, error) {
+	set := &unstructured.Unstructured{}
+	set.SetGroupVersionKind(replicaSetKind)
+	if err := c.Live.Get(ctx, key, set); err != nil {
+		return runtime.RawExtension{}, err
+	}
+	template, err := bareTemplate(set)
+	if err != nil {
+		return runtime.RawExtension{}, err
+	}
+	raw, err := json.Marshal(template)
+	if err != nil {
+		return runtime.RawExtension{}, fmt.Errorf("writing the template of ReplicaSet %s as JSON: %w", key.Name, err)
+	}
+	return runtime.RawExtension{Raw: raw}, nil
 }
 
 func (c *Controller) applyExperiments(ctx context.Context, s *seen, plan *strategy.Plan, try kube.Try) {

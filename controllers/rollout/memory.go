@@ -19,8 +19,9 @@ type memory struct {
 	// countsWritten is when the last such status was written.
 	countsSince, countsWritten time.Time
 	countsWait                 time.Duration
-	// trouble and refusal are the errors of reading and of writing the routes that were told last, so that each is told once.
-	trouble, refusal string
+	// trouble and refusal are the errors of reading and of writing the routes that were told last, so that each is told once;
+	// unread is why it could not be learned which revision the spec asks for.
+	trouble, refusal, unread string
 	// workload is what workloadRef named when it was read last.
 	workload workload
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -40,6 +41,10 @@ type seen struct {
 	refused field.ErrorList
 	// trouble is what kept part of the world from being read; the pass goes on without that part and is tried again.
 	trouble error
+	// unread is why it could not be learned which revision the spec asks for.
+	unread error
+	// blind tells that pods could not be listed though a restart is due.
+	blind bool
 	// again asks for another pass after this time because something is missing that cannot be watched; 0 for none.
 	again time.Duration
 }
@@ -62,18 +67,23 @@ func (c *Controller) observe(ctx context.Context, key types.NamespacedName) (*se
 		{"listing ReplicaSets", c.observeSets},
 		{"listing AnalysisRuns", c.observeRuns},
 		{"listing Experiments", c.observeExperiments},
-		{"reading the pod templates for an Experiment", c.observeTemplates},
 		{"reading AnalysisTemplates", c.observeLibrary},
 		{"reading Services", c.observeServices},
 		{"finding the ReplicaSet of the pod template", c.observeCurrent},
-		{"listing pods to restart", c.observePods},
 	} {
 		if err := part.read(ctx, s); err != nil {
 			return nil, fmt.Errorf("%s: %w", part.doing, err)
 		}
 	}
+	c.observeTemplates(ctx, s)
+	c.observePods(ctx, s)
 	c.observeTraffic(ctx, s)
 	return s, nil
+}
+
+// without notes that a part of the world could not be read.
+func (s *seen) without(doing string, err error) {
+	s.trouble = errors.Join(s.trouble, fmt.Errorf("%s: %w", doing, err))
 }
 
 func (c *Controller) observeSets(ctx context.Context, s *seen) error {
@@ -205,26 +215,36 @@ func (c *Controller) observeTraffic(ctx context.Context, s *seen) {
 	}
 	s.TrafficError = err.Error()
 	if !trafficrouting.IsUnusable(err) {
-		s.trouble = fmt.Errorf("reading the routes: %w", err)
+		s.without("reading the routes", err)
 	}
 }
 
-// tellTrouble tells once what is wrong with the routes.
+// tellTrouble tells once what is wrong with the routes, and why an update does not begin.
 func (c *Controller) tellTrouble(ctx context.Context, s *seen) {
 	if s.TrafficError != "" && s.TrafficError != s.memory.trouble {
 		c.tell(ctx, s.Rollout, corev1.EventTypeWarning, v1alpha1.ReasonTrafficRoutingError, s.TrafficError)
 	}
 	s.memory.trouble = s.TrafficError
+	if s.unread == nil {
+		s.memory.unread = ""
+		return
+	}
+	if text := "the update does not begin: " + s.unread.Error(); text != s.memory.unread {
+		c.tell(ctx, s.Rollout, corev1.EventTypeWarning, v1alpha1.ReasonReconciliationError, text)
+		s.memory.unread = text
+	}
 }
 
 // observePods reads pods only while a restart is under way, and then past the cache: pods are by far the most numerous objects of a cluster.
-func (c *Controller) observePods(ctx context.Context, s *seen) error {
+func (c *Controller) observePods(ctx context.Context, s *seen) {
 	if !strategy.Restarting(s.Rollout, s.Now) {
-		return nil
+		return
 	}
 	var list corev1.PodList
 	if err := c.Live.List(ctx, &list, client.InNamespace(s.Rollout.Namespace), kube.PodSelector(s.Rollout)); err != nil {
-		return err
+		s.blind = true
+		s.without("listing pods to restart", err)
+		return
 	}
 	s.pods = map[string]types.UID{}
 	for i := range list.Items {
@@ -242,7 +262,6 @@ func (c *Controller) observePods(ctx context.Context, s *seen) error {
 	slices.SortFunc(s.Pods, func(a, b strategy.Pod) int {
 		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.Name, b.Name))
 	})
-	return nil
 }
 
 func (s *seen) setOf(pod *corev1.Pod) *appsv1.ReplicaSet {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -44,19 +45,24 @@ func (c *Controller) observeWorkload(ctx context.Context, s *seen) error {
 	if s.refused = validation.Rollout(s.Rollout); len(s.refused) > 0 {
 		return nil
 	}
+	at := field.NewPath("spec", "workloadRef")
 	kind := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind)
-	if err := c.watchWorkloads(ctx, kind); err != nil {
-		return fmt.Errorf("watching kind %s: %w", ref.Kind, err)
+	err := c.watchWorkloads(ctx, kind)
+	if meta.IsNoMatchError(err) {
+		s.refused = field.ErrorList{field.Invalid(at.Child("apiVersion"), ref.APIVersion, fmt.Sprintf("the cluster serves no %s of this version", ref.Kind))}
+		return nil
 	}
-	key := types.NamespacedName{Namespace: s.Rollout.Namespace, Name: ref.Name}
-	known, err := c.readWorkload(ctx, s.memory, kind, key)
+	var known workload
+	if err == nil {
+		known, err = c.readWorkload(ctx, s.memory, kind, types.NamespacedName{Namespace: s.Rollout.Namespace, Name: ref.Name})
+	}
 	if apierrors.IsNotFound(err) {
-		s.refused = field.ErrorList{field.Invalid(field.NewPath("spec", "workloadRef", "name"), ref.Name,
-			fmt.Sprintf("no such %s in this namespace; create it", ref.Kind))}
+		s.refused = field.ErrorList{field.Invalid(at.Child("name"), ref.Name, fmt.Sprintf("no such %s in this namespace; create it", ref.Kind))}
 		return nil
 	}
 	if err != nil {
-		return err
+		s.unread = fmt.Errorf("reading %s %s: %w", ref.Kind, ref.Name, err)
+		return nil
 	}
 	s.Rollout.Spec.Template = runtime.RawExtension{Raw: known.template}
 	if s.Rollout.Spec.Selector == nil {
@@ -83,7 +89,7 @@ func (c *Controller) readWorkload(ctx context.Context, m *memory, kind schema.Gr
 	}
 	read, err := workloadOf(whole)
 	if err != nil {
-		return workload{}, fmt.Errorf("reading %s %s: %w", kind.Kind, key.Name, err)
+		return workload{}, err
 	}
 	m.workload = read
 	return read, nil
