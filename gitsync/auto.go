@@ -14,7 +14,7 @@ import (
 // auto gives the operation that nobody need ask for; nil if there is none to start now. It also says in conditions why one is not started.
 func (d *decision) auto() *gitopsv1.Operation {
 	spec := d.app.Spec
-	if !gitopsv1.IsAutomated(spec) || d.syncStatus() != gitopsv1.SyncOutOfSync || !d.hasWork() {
+	if d.o.Target.Problem != "" || !gitopsv1.IsAutomated(spec) || d.syncStatus() != gitopsv1.SyncOutOfSync || !d.hasWork() {
 		return nil
 	}
 	last := d.app.Status.OperationState
@@ -87,7 +87,9 @@ func (d *decision) hasWork() bool {
 }
 
 // isFree reports whether an object differs and may be written without being asked for.
-func (d *decision) isFree(it item) bool { return it.differs && !d.isHeld(it.key) && it.foreign == "" }
+func (d *decision) isFree(it item) bool {
+	return it.differs && !isHeld(d.rejected, it.key) && it.foreign == ""
+}
 
 // sameAsLast reports whether the last operation synced what the spec asks for now.
 func (d *decision) sameAsLast(last *gitopsv1.OperationState) bool {

@@ -107,16 +107,36 @@ func (d *decision) unsourced() bool {
 	if d.o.Target.Problem == "" {
 		return false
 	}
-	if left := d.o.Target.Grace; d.o.Target.Unreachable && left > 0 && d.app.Status.Sync.Status != "" {
+	left := d.o.Target.Grace
+	waits := d.o.Target.Unreachable && left > 0 && d.app.Status.Sync.Status != ""
+	if waits {
 		d.again(left)
 		d.conditions = slices.Clone(d.app.Status.Conditions)
-		return true
+	} else {
+		d.condition(gitopsv1.ConditionComparisonError, "Failed to load target state: "+d.o.Target.Problem)
+		d.app.Status.Sync.Status = gitopsv1.SyncUnknown
+		d.app.Status.Sync.ComparedTo = comparedTo(d.app.Spec)
 	}
-	d.condition(gitopsv1.ConditionComparisonError, "Failed to load target state: "+d.o.Target.Problem)
-	d.app.Status.Sync.Status = gitopsv1.SyncUnknown
-	d.app.Status.Sync.ComparedTo = comparedTo(d.app.Spec)
-	d.endWith(gitopsv1.OperationError, "Failed to load target state: "+d.o.Target.Problem)
+	switch {
+	case d.asksForOther():
+		d.operate()
+	case !waits:
+		d.endWith(gitopsv1.OperationError, "Failed to load target state: "+d.o.Target.Problem)
+	}
 	return true
+}
+
+// asksForOther reports whether the operation is of manifests that were had, or may be once it has begun: a rollback must not wait until the newest
+// commit is mended.
+func (d *decision) asksForOther() bool {
+	op := d.app.Operation
+	if op == nil || op.Sync == nil {
+		return false
+	}
+	if SyncUnderWay(d.app) == nil {
+		return revisionAsked(*op) != "" || len(op.Sync.Manifests) > 0
+	}
+	return d.o.Running != nil && d.o.Running.Problem == ""
 }
 
 // endWith ends the operation under way because nothing can be compared.

@@ -53,12 +53,15 @@ func (d *decision) start(op gitopsv1.Operation) {
 		}
 	}
 	d.app.Status.OperationState = state
-	who := "automated sync"
+	who, to := "automated sync", d.o.Target.revision()
+	if op.Sync != nil && revisionAsked(op) != "" {
+		to = revisionAsked(op)
+	}
 	if !op.InitiatedBy.Automated {
 		who = cmp.Or(op.InitiatedBy.Username, "unknown user") + " initiated sync"
 		d.forgive(d.chosen)
 	}
-	d.note(corev1.EventTypeNormal, "OperationStarted", fmt.Sprintf("%s to %s", who, cmp.Or(short(d.o.Target.revision()), "HEAD")))
+	d.note(corev1.EventTypeNormal, "OperationStarted", fmt.Sprintf("%s to %s", who, cmp.Or(short(to), "HEAD")))
 	d.again(time.Millisecond)
 }
 
@@ -130,7 +133,15 @@ func (d *decision) supersede() bool {
 
 // isPinned reports whether somebody asked for a certain revision, which then is no stand-in for the newest.
 func isPinned(op gitopsv1.Operation) bool {
-	return !op.InitiatedBy.Automated && op.Sync != nil && (op.Sync.Revision != "" || len(op.Sync.Revisions) > 0)
+	return !op.InitiatedBy.Automated && op.Sync != nil && revisionAsked(op) != ""
+}
+
+// revisionAsked is the revision that a sync names, the first one of several sources; empty for the newest.
+func revisionAsked(op gitopsv1.Operation) string {
+	if len(op.Sync.Revisions) > 0 {
+		return op.Sync.Revisions[0]
+	}
+	return op.Sync.Revision
 }
 
 func resultRevision(s *gitopsv1.OperationState) string {

@@ -471,3 +471,50 @@ func TestAnOperationHasOnlyWhatTheProjectPermits(t *testing.T) {
 		})
 	}
 }
+
+func TestARollbackDoesNotWaitUntilTheNewestCommitRenders(t *testing.T) {
+	w := newWorld("")
+	for _, revision := range []string{"aaaa", "bbbb"} {
+		w.push(revision, strings.ReplaceAll(config, `"1"`, revision))
+		w.sync(gitopsv1.SyncOperation{})
+		w.settle(t)
+	}
+	w.head, w.story = "broken", nil
+	old := w.app.Status.History[0]
+	w.sync(gitopsv1.SyncOperation{Revision: old.Revision, Source: &old.Source})
+	w.settle(t)
+	wantStory(t, w, "apply ConfigMap prod/settings")
+	wantPhase(t, w, gitopsv1.OperationSucceeded, "successfully synced (all tasks run)")
+	if !slices.Contains(w.story, "OperationStarted: ada initiated sync to "+old.Revision) {
+		t.Errorf("people are told\n%s", strings.Join(w.story, "\n"))
+	}
+	if s := w.app.Status; s.Sync.Status != gitopsv1.SyncUnknown || !strings.HasPrefix(w.told(), "ComparisonError: Failed to load target state: ") {
+		t.Errorf("%s, %s", s.Sync.Status, w.told())
+	}
+}
+
+func TestASyncUnderWayGoesOnThoughANewerCommitDoesNotRender(t *testing.T) {
+	w := newWorld(automated)
+	hook := key("batch", "Job", "migrate")
+	w.push("aaaa", docs(manifest("Job", "migrate", "hook=PreSync"), config))
+	w.health[hook] = Health{Status: Progressing}
+	w.settle(t)
+	w.head = "broken"
+	w.settle(t)
+	wantPhase(t, w, gitopsv1.OperationRunning, "waiting for completion of hook batch/Job/migrate")
+	w.health[hook] = Health{Status: Healthy}
+	w.settle(t)
+	wantStory(t, w, "apply Job prod/migrate", "apply ConfigMap prod/settings")
+	wantPhase(t, w, gitopsv1.OperationSucceeded, "successfully synced (all tasks run)")
+	if w.app.Operation != nil || len(w.objects) != 2 {
+		t.Errorf("a commit that does not render started %v", w.app.Operation)
+	}
+}
+
+func TestASyncOfTheNewestCommitEndsWhereThatDoesNotRender(t *testing.T) {
+	w := newWorld("")
+	w.head = "broken"
+	w.sync(gitopsv1.SyncOperation{})
+	w.settle(t)
+	wantPhase(t, w, gitopsv1.OperationError, "Failed to load target state: there is no revision broken")
+}

@@ -208,3 +208,26 @@ func TestWhatARolloutSaysIsMaskedWhereItIsRemembered(t *testing.T) {
 		t.Errorf("it remembers %s", memory)
 	}
 }
+
+func TestARejectedManifestStaysHeldInASyncThatGoesOnBesidesABrokenCommit(t *testing.T) {
+	w := newWorld(automated)
+	hook := key("batch", "Job", "migrate")
+	w.push("aaaa", rollout)
+	w.settle(t)
+	w.push("bbbb", strings.ReplaceAll(rollout, "web:1", "web:2"))
+	w.settle(t)
+	w.abort("error rate")
+	w.settle(t)
+	undone := parse(rollout)[0]
+	undone.SetAnnotations(w.objects[rolloutKey].GetAnnotations())
+	w.put(undone, w.objects[rolloutKey])
+	delete(w.objects[rolloutKey].Object, "status")
+	delete(w.health, rolloutKey)
+	w.health[hook] = Health{Status: Progressing}
+	w.push("cccc", docs(strings.ReplaceAll(rollout, "web:1", "web:2"), config, manifest("Job", "migrate", "hook=PreSync")))
+	w.settle(t)
+	w.head, w.story = "broken", nil
+	w.health[hook] = Health{Status: Healthy}
+	w.settle(t)
+	wantStory(t, w, "apply ConfigMap prod/settings")
+}

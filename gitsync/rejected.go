@@ -78,11 +78,20 @@ func (d *decision) remember() {
 			continue
 		}
 		after = append(after, entry)
-		if entry.Rejected && entry.Digest == digest {
-			d.rejected = append(d.rejected, entry)
-		}
 	}
 	d.keep(after)
+	d.rejected = rejectedIn(after, d.prepared)
+}
+
+// rejectedIn lists which of some manifests are remembered as rejected.
+func rejectedIn(memory []brought, p Prepared) (held []brought) {
+	for _, manifest := range p.Objects {
+		i := slices.IndexFunc(memory, func(b brought) bool { return b.key() == KeyOf(manifest) })
+		if i >= 0 && memory[i].Rejected && memory[i].Digest == Digest(manifest) {
+			held = append(held, memory[i])
+		}
+	}
+	return held
 }
 
 // keep stores the memory; an empty one leaves no trace.
@@ -113,9 +122,9 @@ func (d *decision) forgive(chosen func(Key) bool) {
 	d.keep(memory)
 }
 
-// isHeld reports whether an object stays as it is because its manifest was rejected.
-func (d *decision) isHeld(k Key) bool {
-	return slices.ContainsFunc(d.rejected, func(b brought) bool { return b.key() == k })
+// isHeld reports whether an object stays as it is because its manifest is among those that were rejected.
+func isHeld(rejected []brought, k Key) bool {
+	return slices.ContainsFunc(rejected, func(b brought) bool { return b.key() == k })
 }
 
 // abortOf reports whether a Rollout was aborted while it held what it asks for now, and why.

@@ -29,6 +29,8 @@ type attempt struct {
 	state *gitopsv1.OperationState
 	items map[Key]item
 	tasks []Task
+	// held are the manifests of the operation that were rejected.
+	held []brought
 	// waiting says what the current wave waits for.
 	waiting []waiting
 }
@@ -73,6 +75,7 @@ func (d *decision) newAttempt(state *gitopsv1.OperationState, m Material) *attem
 		prepared = Prepare(d.o, m)
 		items = compare(d.o, prepared)
 	}
+	a.held = rejectedIn(broughtOf(d.app), prepared)
 	if state.SyncResult == nil {
 		state.SyncResult = &gitopsv1.SyncResult{}
 	}

@@ -99,7 +99,7 @@ func (a *attempt) spares(t Task) bool {
 	why := ""
 	switch foreign := a.items[t.Key].foreign; {
 	case !a.state.Operation.InitiatedBy.Automated:
-	case a.isHeld(t.Key):
+	case isHeld(a.held, t.Key):
 		why = "held: the canary rejected this manifest"
 	case foreign != "":
 		why = "left alone: it is part of the application " + foreign
