@@ -91,9 +91,10 @@ func (d *decision) isFree(it item) bool {
 	return it.differs && !isHeld(d.rejected, it.key) && it.foreign == ""
 }
 
-// sameAsLast reports whether the last operation synced what the spec asks for now.
+// sameAsLast reports whether the last operation synced what the spec asks for now. A dry run did not, nor did a sync by hand of some objects: what they
+// left would go out without its hooks.
 func (d *decision) sameAsLast(last *gitopsv1.OperationState) bool {
-	r := last.SyncResult
+	r, sync := last.SyncResult, last.Operation.Sync
 	if r == nil {
 		return !last.Phase.Completed()
 	}

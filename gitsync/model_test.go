@@ -2,6 +2,8 @@ package gitsync
 
 import (
 	"fmt"
+	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -11,162 +13,205 @@ import (
 	"pgregory.net/rapid"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/repeat"
 )
 
-// model plays random people, faults and crashes to one Application, and holds what it does against what may never happen.
+// modelChecks walks of modelSteps steps on average explore some 100,000 states in some ten seconds of one core.
+const (
+	modelChecks = "460"
+	modelSteps  = "60"
+	modelSeed   = "1"
+)
+
+func TestMain(m *testing.M) { os.Exit(repeat.Main(m, modelChecks, modelSteps, modelSeed)) }
+
+// tally counts what the walks explored.
+type tally struct{ states, decisions, writes, faults int }
+
+// model plays random people, faults and crashes to three Applications in one cluster: shop and rival want some of the same objects, and bystander has
+// nothing to do with either. It holds each decision against what may never happen.
 type model struct {
-	*world
+	actors []*actor
+	// history holds the states of the cluster, the newest last.
+	history []map[Key]*unstructured.Unstructured
 	commits int
+	t       *rapid.T
+	tally   *tally
 }
 
-var modelNames = []string{"a", "b", "c", "d"}
+// actor is one Application and the process that serves it.
+type actor struct {
+	*world
+	name string
+	// lag is how many states of the cluster the cache is behind; it never shows anything older than what stood at since, or than what the process
+	// wrote itself, which is in own by the number of the state.
+	lag, since int
+	own        map[Key]written
+	// attempt tells one attempt of an operation from all others, and ran are the hooks that ran.
+	operations int
+	attempt    string
+	ran        map[string]bool
+	// busy is true while the process writes, and gone once the Application is.
+	busy, gone bool
+}
 
-// randomCommit is some objects with some content, a hook among them now and then.
-func (m *model) randomCommit(t *rapid.T) string {
-	var all []string
-	for _, name := range modelNames {
-		if !rapid.Bool().Draw(t, "holds "+name) {
-			continue
+type written struct {
+	object *unstructured.Unstructured
+	state  int
+}
+
+func newModel(t *rapid.T, count *tally) *model {
+	m := &model{t: t, tally: count, history: []map[Key]*unstructured.Unstructured{{}}}
+	for i, name := range []string{"shop", "rival", "bystander"} {
+		a := &actor{world: newWorld(automated + "  retry: {limit: 2}\n"), name: name, own: map[Key]written{}, ran: map[string]bool{}}
+		a.app.Name, a.version = name, i*1_000_000
+		if i > 0 {
+			first := m.actors[0]
+			a.objects, a.health, a.broken, a.invalid, a.holders = first.objects, first.health, first.broken, first.invalid, first.holders
 		}
-		wave := rapid.IntRange(-1, 1).Draw(t, "wave")
-		all = append(all, manifest("Deployment", name, fmt.Sprint("sync-wave=", wave))+fmt.Sprintf("spec: {image: v%d}\n", rapid.IntRange(1, 3).Draw(t, "image")))
+		a.holders[name] = true
+		a.seen = func() map[Key]*unstructured.Unstructured { return m.seen(a) }
+		a.recorded = func(k Key, o *unstructured.Unstructured) { m.record(a, k, o) }
+		a.witness = func(o Observation, plan *Plan) { m.judge(a, o, plan) }
+		m.actors = append(m.actors, a)
 	}
-	if rapid.IntRange(0, 3).Draw(t, "hook") == 0 {
-		all = append(all, manifest("Job", "hook", "hook="+rapid.SampledFrom([]string{"PreSync", "PostSync", "SyncFail"}).Draw(t, "phase"),
-			"hook-delete-policy="+rapid.SampledFrom([]string{"HookSucceeded", "HookFailed", "BeforeHookCreation"}).Draw(t, "policy")))
+	for _, a := range m.actors {
+		m.push(a)
 	}
-	all = append(all, manifest("ConfigMap", "always")+fmt.Sprintf("data: {v: v%d}\n", rapid.IntRange(1, 3).Draw(t, "value")))
-	return docs(all...)
+	return m
 }
 
-func (m *model) pushRandom(t *rapid.T) {
-	m.commits++
-	m.push(fmt.Sprintf("%040d", m.commits), m.randomCommit(t))
+func (m *model) shop() *actor  { return m.actors[0] }
+func (m *model) other() *actor { return m.actors[2] }
+
+// anyone is mostly the Application shop.
+func (m *model) anyone(t *rapid.T) *actor {
+	return m.actors[rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(t, "who")]
 }
 
-func (m *model) object(t *rapid.T) Key {
-	return key("apps", "Deployment", rapid.SampledFrom(modelNames).Draw(t, "name"))
-}
-
-func (m *model) drift(t *rapid.T) func() {
-	k, image := m.object(t), rapid.SampledFrom([]string{"v1", "v2", "drift"}).Draw(t, "to")
-	return func() {
-		if o := m.objects[k]; o != nil {
-			o = o.DeepCopy()
-			o.Object["spec"] = map[string]any{"image": image}
-			m.put(o, m.objects[k])
+// record notes a state of the cluster, which a process made or somebody else.
+func (m *model) record(a *actor, k Key, o *unstructured.Unstructured) {
+	m.tally.states++
+	m.history = append(m.history, maps.Clone(a.objects))
+	if !a.busy {
+		return
+	}
+	if o == nil {
+		delete(a.own, k) // that something is gone is not remembered
+		return
+	}
+	a.own[k] = written{o, len(m.history) - 1}
+	before := m.history[len(m.history)-2][k]
+	if runs, hook := HooksOf(o); hook && (before == nil || before.GetUID() != o.GetUID()) {
+		for _, phase := range runs {
+			a.ran[hookRun(a.attempt, phase, k)] = true
 		}
 	}
 }
 
-// look makes a pass and checks what holds after every one.
-func (m *model) look(t *rapid.T) {
-	before, raced := m.app, m.meanwhile != nil
-	m.pass()
-	s := m.app.Status
-	if !raced && s.Sync.Status == gitopsv1.SyncSynced && s.Health.Status == gitopsv1.HealthHealthy && before != m.app && m.writesSinceStatus() == 0 {
-		for _, want := range m.world.commits[s.Sync.Revision] {
-			if _, hook := HooksOf(want); hook {
-				continue
+func hookRun(attempt string, phase Phase, k Key) string {
+	return fmt.Sprintf("%s: %s %s", attempt, phase, title(k))
+}
+
+// seen is what the cache of a process shows.
+func (m *model) seen(a *actor) map[Key]*unstructured.Unstructured {
+	at := max(len(m.history)-1-a.lag, a.since, 0)
+	shown := maps.Clone(m.history[at])
+	for k, w := range a.own {
+		if w.state > at {
+			shown[k] = w.object
+		}
+	}
+	return shown
+}
+
+// judge holds a decision against all predicates.
+func (m *model) judge(a *actor, o Observation, plan *Plan) {
+	m.tally.decisions++
+	attempt := fmt.Sprint("operation ", a.operations)
+	if s := o.App.Status.OperationState; s != nil {
+		attempt += fmt.Sprint(", attempt ", s.RetryCount)
+	}
+	now := moment{o: o, plan: plan, attempt: attempt, ran: a.ran, merged: a.merged}
+	for _, p := range predicates {
+		if why := p.fails(now); why != "" {
+			m.t.Fatalf("%s: %s\n%s", p.name, why, a.tail())
+		}
+	}
+	a.attempt = attempt
+}
+
+// pass lets a process look once.
+func (m *model) pass(a *actor) (wrote bool, after time.Duration) {
+	if a.gone {
+		return false, 0
+	}
+	before, app := a.writes, a.app
+	a.now, a.busy = m.shop().now, true
+	told := len(a.story)
+	wrote, after = a.world.pass()
+	a.busy = false
+	m.tally.writes += a.writes - before
+	if a.app != app {
+		m.tally.states++
+		if slices.ContainsFunc(a.story[min(told, len(a.story)):], func(line string) bool { return strings.HasPrefix(line, "OperationStarted") }) {
+			a.operations++
+		}
+	}
+	if a.app.DeletionTimestamp != nil && len(a.app.Finalizers) == 0 {
+		a.gone, a.holders[a.name] = true, false
+	}
+	if a.died {
+		m.tally.faults++
+		a.died, a.own, a.lag, a.since = false, map[Key]written{}, 0, len(m.history)-1
+	}
+	return wrote, after
+}
+
+func (a *actor) tail() string {
+	return a.name + ":\n" + strings.Join(a.story[max(0, len(a.story)-40):], "\n")
+}
+
+// set stores a state of an object that somebody else makes.
+func (m *model) set(o *unstructured.Unstructured) { m.shop().store(o) }
+
+func (m *model) unset(k Key) {
+	if m.shop().objects[k] != nil {
+		delete(m.shop().objects, k)
+		m.record(m.shop(), k, nil)
+	}
+}
+
+// collect takes away what is on its way out.
+func (m *model) collect() {
+	for _, k := range slices.SortedFunc(maps.Keys(m.shop().objects), compareKeys) {
+		if m.shop().objects[k].GetDeletionTimestamp() != nil {
+			m.unset(k)
+		}
+	}
+}
+
+// rest lets everybody look until nobody writes, and then sees that a look more changes nothing (I5), and that the bystander has what Git holds (I16).
+func (m *model) rest() {
+	for _, a := range m.actors {
+		a.lag, a.lingers = 0, false
+	}
+	m.collect()
+	for rounds, quiet := 0, false; !quiet; rounds++ {
+		if rounds == 200 {
+			m.t.Fatalf("I5: no rest after %d rounds\n%s\n%s", rounds, m.shop().tail(), m.actors[1].tail())
+		}
+		quiet = true
+		for _, a := range m.actors {
+			wrote, after := m.pass(a)
+			if after > 0 && after <= time.Second {
+				m.shop().now = m.shop().now.Add(after)
+				wrote = true
 			}
-			live := m.objects[KeyOf(want)]
-			if live == nil || !sameValue(compact(want.Object["spec"]), compact(live.Object["spec"]), "") {
-				t.Fatalf("I17: Synced and Healthy at %s, but %s is not of it\n%s", s.Sync.Revision, title(KeyOf(want)), m.tail())
-			}
+			quiet = quiet && !wrote
 		}
 	}
-	if op := s.OperationState; op != nil && (op.Phase == gitopsv1.OperationRunning || op.Phase == gitopsv1.OperationTerminating) != (m.app.Operation != nil) {
-		t.Fatalf("the operation is %s and the field is %v\n%s", op.Phase, m.app.Operation, m.tail())
+	if s := m.other().app.Status; s.Sync.Status != gitopsv1.SyncSynced || s.Health.Status != gitopsv1.HealthHealthy || s.Sync.Revision != m.other().head {
+		m.t.Fatalf("I16: the bystander does not have %s\n%s\n%s", m.other().head, toYAML(s), m.other().tail())
 	}
-}
-
-// writesSinceStatus counts the writes of the last pass that came after the status; there are none unless a pass was cut short.
-func (m *model) writesSinceStatus() int {
-	i := len(m.story) - 1
-	for i >= 0 && m.story[i] != "status" && strings.Contains(m.story[i], ": ") {
-		i--
-	}
-	if i < 0 || m.story[i] != "status" {
-		return 1
-	}
-	return 0
-}
-
-func (m *model) tail() string { return strings.Join(m.story[max(0, len(m.story)-40):], "\n") }
-
-// calm takes all faults away and lets time pass until the newest commit must have come through.
-func (m *model) calm(t *rapid.T) {
-	m.broken, m.invalid, m.health, m.crash, m.meanwhile = map[Key]string{}, map[Key]string{}, map[Key]Health{}, -1, nil
-	m.pushRandom(t)
-	for range 12 {
-		m.settle(t)
-		m.now = m.now.Add(10 * time.Minute)
-	}
-	s := m.app.Status
-	if s.Sync.Status != gitopsv1.SyncSynced || s.Health.Status != gitopsv1.HealthHealthy || s.Sync.Revision != m.head || m.app.Operation != nil {
-		t.Fatalf("not calm at %s:\n%s\n%s", m.head, toYAML(s), m.tail())
-	}
-	for k, o := range m.objects {
-		_, hook := HooksOf(o)
-		wanted := slices.ContainsFunc(m.world.commits[m.head], func(d *unstructured.Unstructured) bool { return KeyOf(d) == k })
-		if !hook && !wanted {
-			t.Fatalf("%s is not pruned\n%s", title(k), m.tail())
-		}
-		if held(o) {
-			t.Fatalf("%s keeps our finalizer\n%s", title(k), m.tail())
-		}
-	}
-	before := m.writes
-	for range 5 {
-		m.pass()
-		m.now = m.now.Add(time.Hour)
-	}
-	if m.writes != before {
-		t.Fatalf("I5: writes although nothing changed\n%s", m.tail())
-	}
-	// The same content in a new commit writes nothing but the status.
-	m.push("ffffffffffffffffffffffffffffffffffffffff", "")
-	same := slices.Clone(m.world.commits[fmt.Sprintf("%040d", m.commits)])
-	slices.Reverse(same)
-	m.world.commits[m.head] = same
-	m.story = nil
-	m.settle(t)
-	if did := m.applied(); len(did) > 0 {
-		t.Fatalf("I18: a commit that changes nothing wrote %v", did)
-	}
-}
-
-// TestWhateverHappensTheNewestCommitComesThrough plays random orders with crashes after any write.
-func TestWhateverHappensTheNewestCommitComesThrough(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		m := &model{world: newWorld(automated + "  retry: {limit: 2}\n")}
-		m.pushRandom(t)
-		t.Repeat(map[string]func(*rapid.T){
-			"":       m.look,
-			"push":   m.pushRandom,
-			"drift":  func(t *rapid.T) { m.drift(t)() },
-			"race":   func(t *rapid.T) { m.meanwhile = m.drift(t) },
-			"break":  func(t *rapid.T) { m.broken[m.object(t)] = "quota exceeded" },
-			"refuse": func(t *rapid.T) { m.invalid[m.object(t)] = "is no image" },
-			"mend":   func(*rapid.T) { clear(m.broken); clear(m.invalid) },
-			"time": func(t *rapid.T) {
-				m.now = m.now.Add(time.Duration(rapid.IntRange(1, 400).Draw(t, "seconds")) * time.Second)
-			},
-			"crash":   func(t *rapid.T) { m.crash = rapid.IntRange(0, 3).Draw(t, "after") },
-			"delete":  func(t *rapid.T) { delete(m.objects, m.object(t)) },
-			"by hand": func(*rapid.T) { m.sync(gitopsv1.SyncOperation{Prune: true}) },
-			"health": func(t *rapid.T) {
-				m.health[m.object(t)] = Health{Status: rapid.SampledFrom([]HealthStatus{Healthy, Progressing, Suspended, Degraded, Unknown}).Draw(t, "health")}
-			},
-			"hook health": func(t *rapid.T) {
-				m.health[key("batch", "Job", "hook")] = Health{Status: rapid.SampledFrom([]HealthStatus{Healthy, Progressing, Degraded}).Draw(t, "health")}
-			},
-			"terminate": func(*rapid.T) {
-				if s := m.app.Status.OperationState; s != nil && s.Phase == gitopsv1.OperationRunning {
-					s.Phase = gitopsv1.OperationTerminating
-				}
-			},
-		})
-		m.calm(t)
-	})
 }

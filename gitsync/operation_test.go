@@ -15,7 +15,7 @@ import (
 
 // manifest writes a small object with annotations such as sync-wave=1.
 func manifest(kind, name string, annotations ...string) string {
-	group := map[string]string{"Job": "batch/v1", "Deployment": "apps/v1"}[kind]
+	group := map[string]string{"Job": "batch/v1", "Deployment": "apps/v1", kindRollout: "argoproj.io/v1alpha1"}[kind]
 	if group == "" {
 		group = "v1"
 	}
@@ -201,6 +201,35 @@ func TestAnEmptyRepositoryDoesNotWipeEverything(t *testing.T) {
 	if len(w.objects) != 1 || len(w.app.Status.Conditions) != 1 || w.app.Status.Conditions[0].Message != "Skipping sync attempt to [bbbb]: auto-sync will wipe out all resources" {
 		t.Errorf("%d objects, %s", len(w.objects), toYAML(w.app.Status.Conditions))
 	}
+}
+
+func TestTheRestOfACommitGoesOutWithItsHooksAfterADryRunOrASyncOfSomeOfIt(t *testing.T) {
+	for name, op := range map[string]gitopsv1.SyncOperation{
+		"a dry run":      {DryRun: true},
+		"a sync of some": {Resources: []gitopsv1.SyncResource{{Kind: "ConfigMap", Name: "some"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(automated)
+			w.push("aaaa", docs(manifest("Job", "before", "hook=PreSync"), manifest("ConfigMap", "rest")))
+			w.commits["aaaa"] = append(w.commits["aaaa"], parse(manifest("ConfigMap", "some"))...)
+			w.sync(op)
+			w.settle(t)
+			if did := w.applied(); !slices.Contains(did, "apply Job prod/before") || !slices.Contains(did, "apply ConfigMap prod/rest") {
+				t.Errorf("it did %v", did)
+			}
+		})
+	}
+}
+
+func TestAnOperationThatIsTerminatedBeforeItWroteDoesNotBlockTheNewestCommit(t *testing.T) {
+	w := newWorld(automated)
+	w.push("aaaa", config)
+	w.sync(gitopsv1.SyncOperation{})
+	w.pass()
+	w.app.Status.OperationState.Phase = gitopsv1.OperationTerminating
+	w.push("bbbb", manifest("ConfigMap", "new"))
+	w.settle(t)
+	wantStory(t, w, "apply ConfigMap prod/new")
 }
 
 func TestTerminateDeletesRunningHooks(t *testing.T) {

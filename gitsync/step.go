@@ -340,9 +340,14 @@ func (a *attempt) failure() string {
 	return start + text
 }
 
-// terminate stops an operation: hooks that run are deleted, everything else stays as far as it came.
+// terminate stops an operation: hooks that run are deleted, everything else stays as far as it came. One that had not begun to write says nothing
+// about the commit that is the newest by now.
 func (d *decision) terminate() {
 	state := d.app.Status.OperationState
+	if state.SyncResult == nil || len(state.SyncResult.Resources) == 0 {
+		d.end(gitopsv1.OperationFailed, "Operation terminated")
+		return
+	}
 	a := d.newAttempt(state, d.material())
 	for _, t := range a.tasks {
 		r, live := a.result(t), a.live(t.Key)

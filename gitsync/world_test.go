@@ -35,8 +35,16 @@ type world struct {
 	story           []string
 	// meanwhile happens between what a pass observes and what it writes.
 	meanwhile func()
-	// crash, if it is not negative, is after how many more writes the process dies.
+	// crash, if it is not negative, is after how many more writes the process dies; died tells that it did.
 	crash int
+	died  bool
+	// seen is what a cache shows of the objects; nil for one that is never late.
+	seen func() map[Key]*unstructured.Unstructured
+	// lingers has deleted objects stay until collect is called, as those do that somebody else holds.
+	lingers bool
+	// witness sees each decision before it is carried out, and recorded each state of an object; nil for one that is gone.
+	witness  func(Observation, *Plan)
+	recorded func(Key, *unstructured.Unstructured)
 }
 
 const project = "default"
@@ -89,7 +97,7 @@ var clusterKinds = []string{"Namespace", "ClusterRole", "CustomResourceDefinitio
 // observation looks at everything, as the loop does.
 func (w *world) observation() Observation {
 	o := Observation{
-		Now: w.now, App: w.app.DeepCopy(), ControlNamespace: "argocd", Project: w.project, Holders: w.holders,
+		Now: w.now, App: w.app, ControlNamespace: "argocd", Project: w.project, Holders: w.holders,
 		Cluster: Cluster{Server: gitopsv1.InClusterServer, Name: gitopsv1.InClusterName},
 		Target:  w.material(w.head), Kinds: map[GroupKind]Kind{}, Predicted: map[Key]Prediction{},
 	}
@@ -99,24 +107,26 @@ func (w *world) observation() Observation {
 			o.Running = &m
 		}
 	}
-	for _, objects := range slices.Collect(maps.Values(w.commits)) {
-		for _, m := range objects {
-			k := KeyOf(m)
-			o.Kinds[GroupKind{k.Group, k.Kind}] = Kind{Known: k.Kind != "Mystery", Namespaced: !slices.Contains(clusterKinds, k.Kind)}
-		}
+	w.know(o.Kinds, o.Target.Objects...)
+	if o.Running != nil {
+		w.know(o.Kinds, o.Running.Objects...)
 	}
-	o.Kinds[GroupKind{"", "Namespace"}] = Kind{Known: true}
-	for _, k := range slices.SortedFunc(maps.Keys(w.objects), compareKeys) {
-		live := w.objects[k]
-		h := w.healthOf(k, live)
+	seen := w.objects
+	if w.seen != nil {
+		seen = w.seen()
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(seen), compareKeys) {
+		live := seen[k]
 		if k.Kind == "Namespace" && !CreatesNamespace(o) {
 			continue
 		}
-		o.Live = append(o.Live, Live{Object: live.DeepCopy(), Health: h})
+		w.know(o.Kinds, live)
+		o.Live = append(o.Live, Live{Object: live, Health: w.healthOf(k, live)})
 		if k.Kind == kindRollout {
-			o.Rollouts = append(o.Rollouts, live.DeepCopy())
+			o.Rollouts = append(o.Rollouts, live)
 		}
 	}
+	o.Kinds[GroupKind{"", "Namespace"}] = Kind{Known: true}
 	for _, q := range Questions(o) {
 		p := Prediction{Of: Digest(q), Problem: w.invalid[KeyOf(q)]}
 		if live := w.objects[KeyOf(q)]; live != nil && p.Problem == "" {
@@ -125,6 +135,14 @@ func (w *world) observation() Observation {
 		o.Predicted[KeyOf(q)] = p
 	}
 	return o
+}
+
+// know fills in what the cluster knows about the kinds of objects.
+func (w *world) know(kinds map[GroupKind]Kind, objects ...*unstructured.Unstructured) {
+	for _, o := range objects {
+		k := KeyOf(o)
+		kinds[GroupKind{k.Group, k.Kind}] = Kind{Known: k.Kind != "Mystery", Namespaced: !slices.Contains(clusterKinds, k.Kind)}
+	}
 }
 
 // healthOf is what was set for an object, or what its status says for the generation that it has; a hook or an object without either is Healthy.
@@ -186,10 +204,9 @@ func (w *world) wrote(what string) {
 }
 
 func (w *world) put(o *unstructured.Unstructured, live *unstructured.Unstructured) {
-	w.version++
 	if live == nil {
 		o = o.DeepCopy()
-		o.SetUID(types.UID(fmt.Sprint("uid-", w.version)))
+		o.SetUID(types.UID(fmt.Sprint("uid-", w.version+1)))
 		o.SetCreationTimestamp(metav1.NewTime(w.now.Truncate(time.Second)))
 		o.SetGeneration(1)
 	} else {
@@ -201,8 +218,40 @@ func (w *world) put(o *unstructured.Unstructured, live *unstructured.Unstructure
 		}
 		o.SetGeneration(generation)
 	}
+	w.store(o)
+}
+
+// store keeps a state of an object under a version of its own.
+func (w *world) store(o *unstructured.Unstructured) {
+	w.version++
 	o.SetResourceVersion(fmt.Sprint(w.version))
 	w.objects[KeyOf(o)] = o
+	if w.recorded != nil {
+		w.recorded(KeyOf(o), o)
+	}
+}
+
+// remove deletes what was observed, and nothing else of that name; it reports whether that is done.
+func (w *world) remove(observed *unstructured.Unstructured) bool {
+	k := KeyOf(observed)
+	now := w.objects[k]
+	switch {
+	case now == nil:
+		return true
+	case now.GetUID() != observed.GetUID():
+		return false
+	case w.lingers && now.GetDeletionTimestamp() == nil:
+		o := now.DeepCopy()
+		at := metav1.NewTime(w.now)
+		o.SetDeletionTimestamp(&at)
+		w.store(o)
+	case !w.lingers:
+		delete(w.objects, k)
+		if w.recorded != nil {
+			w.recorded(k, nil)
+		}
+	}
+	return true
 }
 
 // pass makes one pass and reports whether it wrote anything, and when to look again.
@@ -213,53 +262,79 @@ func (w *world) pass() (wrote bool, after time.Duration) {
 			if _, died := r.(crashed); !died {
 				panic(r)
 			}
-			wrote, after = true, time.Millisecond
+			w.died, wrote, after = true, true, time.Millisecond
 		}
 	}()
-	plan := Decide(w.observation())
+	o := w.observation()
+	plan := Decide(o)
+	if w.witness != nil {
+		w.witness(o, &plan)
+	}
 	if w.meanwhile != nil {
 		w.meanwhile()
 		w.meanwhile = nil
 	}
-	var outcomes []Outcome
-	for _, o := range plan.Release {
-		live := w.objects[KeyOf(o)]
-		live.SetFinalizers(slices.DeleteFunc(live.GetFinalizers(), func(f string) bool { return f == gitopsv1.FinalizerHook }))
-		w.wrote("release " + title(KeyOf(o)))
+	if !w.carryOut(&plan) {
+		after = time.Millisecond // another look is due
 	}
-	for _, d := range plan.Delete {
-		delete(w.objects, KeyOf(d.Live))
-		if !d.Task.Hook {
-			outcomes = append(outcomes, Outcome{Task: d.Task})
+	if !equality.Semantic.DeepEqual(o.App, plan.App) {
+		if w.app != o.App {
+			return true, time.Millisecond // somebody has changed it
 		}
-		w.wrote("delete " + title(KeyOf(d.Live)))
-	}
-	for _, group := range plan.Apply {
-		for _, write := range group {
-			if w.conflicts(write.Object, write.Live) {
-				after = time.Millisecond
-				continue // another look is due
-			}
-			outcome := Outcome{Task: write.Task, Message: "configured"}
-			if outcome.Problem = w.broken[write.Task.Key]; outcome.Problem == "" {
-				w.put(write.Object, w.objects[KeyOf(write.Object)])
-				w.wrote("apply " + title(KeyOf(write.Object)))
-			}
-			outcomes = append(outcomes, outcome)
-		}
-	}
-	plan.Record(outcomes)
-	if !equality.Semantic.DeepEqual(w.app, plan.App) {
 		w.app = plan.App
-		w.wrote("status")
 		for _, n := range plan.Notes {
 			w.story = append(w.story, n.Reason+": "+n.Message)
 		}
+		w.wrote("status")
 	}
 	if after == 0 {
 		after = plan.After
 	}
 	return w.writes > before, after
+}
+
+// carryOut writes a plan, but for the Application, and reports whether nothing had changed meanwhile.
+func (w *world) carryOut(plan *Plan) bool {
+	done := true
+	var outcomes []Outcome
+	for _, o := range plan.Release {
+		if w.conflicts(o, o) {
+			done = false
+			continue
+		}
+		live := w.objects[KeyOf(o)]
+		if live == nil {
+			continue
+		}
+		live = live.DeepCopy()
+		live.SetFinalizers(slices.DeleteFunc(live.GetFinalizers(), func(f string) bool { return f == gitopsv1.FinalizerHook }))
+		w.store(live)
+		w.wrote("release " + title(KeyOf(o)))
+	}
+	for _, d := range plan.Delete {
+		if !w.remove(d.Live) {
+			done = false
+			continue
+		}
+		if !d.Task.Hook {
+			outcomes = append(outcomes, Outcome{Task: d.Task})
+		}
+		w.wrote("delete " + title(KeyOf(d.Live)))
+	}
+	for _, write := range slices.Concat(plan.Apply...) {
+		if w.conflicts(write.Object, write.Live) {
+			done = false
+			continue
+		}
+		outcome := Outcome{Task: write.Task, Message: "configured"}
+		if outcome.Problem = w.broken[write.Task.Key]; outcome.Problem == "" {
+			w.put(write.Object, w.objects[KeyOf(write.Object)])
+			w.wrote("apply " + title(KeyOf(write.Object)))
+		}
+		outcomes = append(outcomes, outcome)
+	}
+	plan.Record(outcomes)
+	return done
 }
 
 // conflicts reports whether an object is not any more what a decision rested on.
