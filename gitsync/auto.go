@@ -98,6 +98,9 @@ func (d *decision) sameAsLast(last *gitopsv1.OperationState) bool {
 	if r == nil {
 		return !last.Phase.Completed()
 	}
+	if last.Phase.Completed() && sync != nil && (sync.DryRun || len(sync.Resources) > 0 && !last.Operation.InitiatedBy.Automated) {
+		return false
+	}
 	if gitopsv1.HasSeveralSources(d.app.Spec) {
 		return slices.Equal(r.Revisions, d.o.Target.Revisions) && equality.Semantic.DeepEqual(r.Sources, d.app.Spec.Sources)
 	}
