@@ -46,6 +46,16 @@ func (c *Copy) Push(ctx context.Context) error {
 	return err
 }
 
+// Merge moves the working copy forward to a branch of the repository, as a person does who accepts it.
+func (c *Copy) Merge(ctx context.Context, branch string) error {
+	for _, arguments := range [][]string{{"fetch", "--quiet", "origin", "refs/heads/" + branch}, {"merge", "--quiet", "--ff-only", "FETCH_HEAD"}} {
+		if _, err := git(ctx, c.Dir, arguments...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // environment is all that git sees: neither files of the user nor of the machine, and no prompt.
 func environment(dir string) []string {
 	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull,

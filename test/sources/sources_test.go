@@ -66,15 +66,23 @@ func start(ctx context.Context, up *cluster.Cluster, dir string) error {
 	if err != nil {
 		return err
 	}
+	repositories := &source.Repositories{
+		Dir: filepath.Join(dir, "clones"), Keys: source.KeysIn(keys, control), Poll: time.Second, Timeout: 20 * time.Second, Schemes: []string{"http"},
+	}
 	shared.admin, err = suite.Applications(ctx, up, &application.Controller{
-		Health: func(*unstructured.Unstructured) gitsync.Health { return gitsync.Health{Status: gitsync.Healthy} },
-		Source: &source.Repositories{
-			Dir: filepath.Join(dir, "clones"), Keys: source.KeysIn(keys, control), Poll: time.Second, Timeout: 20 * time.Second, Schemes: []string{"http"},
-		},
+		Health: assess, Source: repositories, Reverter: repositories,
 		Renderer:    &render.Renderer{Timeout: 30 * time.Second, Memory: 256 << 20},
 		Concurrency: 4, Poll: time.Second,
 	})
 	return err
+}
+
+// assess takes everything for well but a Rollout that is aborted.
+func assess(o *unstructured.Unstructured) gitsync.Health {
+	if aborted, _, _ := unstructured.NestedBool(o.Object, "status", "abort"); aborted {
+		return gitsync.Health{Status: gitsync.Degraded}
+	}
+	return gitsync.Health{Status: gitsync.Healthy}
 }
 
 func app(t *testing.T, name, spec string) *gitopsv1.Application {
