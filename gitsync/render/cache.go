@@ -123,16 +123,31 @@ func (c *cache) keep(ctx context.Context, key string, j job, files map[string]gi
 	if a.OfRevision {
 		e.revision = j.order.Revision
 	}
-	var packed bytes.Buffer
-	w, err := flate.NewWriter(&packed, flate.BestSpeed)
+	var err error
+	if e.text, err = pack(text); err == nil {
+		c.put(e)
+	}
+}
+
+// packers are kept because each has more than half a MiB of tables.
+var packers = sync.Pool{New: func() any {
+	w, err := flate.NewWriter(nil, flate.BestSpeed)
 	if err != nil {
-		return
+		panic(err) // the level is one that there is
 	}
-	if _, err := w.Write(text); err != nil || w.Close() != nil {
-		return
+	return w
+}}
+
+func pack(text []byte) ([]byte, error) {
+	var packed bytes.Buffer
+	w := packers.Get().(*flate.Writer)
+	defer packers.Put(w)
+	w.Reset(&packed)
+	if _, err := w.Write(text); err != nil {
+		return nil, err
 	}
-	e.text = packed.Bytes()
-	c.put(e)
+	err := w.Close()
+	return bytes.Clone(packed.Bytes()), err
 }
 
 // identity is what is at a path. One that ends with a slash is about whether there is a folder, not about what the folder holds.

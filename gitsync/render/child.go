@@ -47,7 +47,7 @@ type answer struct {
 // IsChild tells whether this process was started to render; main and TestMain must then do nothing but call Serve.
 func IsChild() bool { return child.Asked(command) }
 
-// Serve renders one order and gives the exit code of the process.
+// Serve renders orders and gives the exit code of the process.
 func Serve(in io.Reader, out io.Writer) int {
 	http.DefaultTransport = noNetwork{} // kustomize reads resources that look like URLs through it
 	return child.Serve(in, out, func(o order) answer {

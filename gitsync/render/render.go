@@ -26,6 +26,7 @@ type Renderer struct {
 	Memory uint64
 
 	remembered cache
+	children   child.Crew
 	begin      sync.Once
 	turns      chan struct{}
 }
@@ -164,7 +165,7 @@ func (r *Renderer) ask(ctx context.Context, o order) ([]byte, error) {
 		return nil, err
 	}
 	defer done()
-	return child.Ask(ctx, command, child.Limits{What: "the rendering", Time: r.Timeout, Memory: r.Memory, Output: maxAnswer}, o)
+	return r.children.Ask(ctx, command, child.Limits{What: "the rendering", Time: r.Timeout, Memory: r.Memory, Output: maxAnswer}, o)
 }
 
 func parse(text []byte) (answer, error) {

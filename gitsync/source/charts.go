@@ -143,7 +143,7 @@ func (r *Repositories) versions(ctx context.Context, c *chartRepository, at *url
 		return versions, nil
 	}
 	limits := child.Limits{What: "reading the index", Time: r.Timeout, Memory: indexMemory, Output: maxIndex}
-	text, err := child.Ask(ctx, indexCommand, limits, indexQuestion{File: c.index(), Chart: name})
+	text, err := r.readers.Ask(ctx, indexCommand, limits, indexQuestion{File: c.index(), Chart: name})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", at, err)
 	}

@@ -29,7 +29,7 @@ type indexAnswer struct {
 // IsChild tells whether this process was started to read an index; main and TestMain must then do nothing but call Serve.
 func IsChild() bool { return child.Asked(indexCommand) }
 
-// Serve reads one index and gives the exit code of the process.
+// Serve reads indexes and gives the exit code of the process.
 func Serve(in io.Reader, out io.Writer) int {
 	return child.Serve(in, out, func(q indexQuestion) indexAnswer {
 		text, err := os.ReadFile(q.File)

@@ -12,6 +12,7 @@ import (
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/gitsync"
+	"github.com/sluice-delivery/sluice/internal/child"
 )
 
 // Repositories are all repositories: of Git, of Helm, and registries. It is safe for concurrent use. Its fields must be set before use.
@@ -31,6 +32,7 @@ type Repositories struct {
 	clones     map[string]*clone
 	charts     map[string]*chartRepository
 	registries map[string]*registry
+	readers    child.Crew
 }
 
 // Resolve gives the commit, the version of a chart, or the digest of an artifact that a source asks for.
