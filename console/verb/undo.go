@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/kube"
 )
 
 // Undo puts the pod template of an earlier revision back into the spec; 0 means the one before the current.
@@ -39,7 +40,7 @@ func Undo(ctx context.Context, c client.Client, key client.ObjectKey, revision i
 	if err != nil {
 		return "", err
 	}
-	template, err := to.template()
+	template, err := kube.BareTemplate(to.Unstructured)
 	if err != nil {
 		return "", fmt.Errorf("undoing %s: %w", named(key), err)
 	}
@@ -131,30 +132,4 @@ func (p history) words() string {
 		numbers = append(numbers, n)
 	}
 	return "there are " + strings.Join(numbers, ", ")
-}
-
-// template is the pod template as the user wrote it: without the hash and without what a role had put on its pods.
-func (a ancestor) template() (map[string]any, error) {
-	t, found, err := unstructured.NestedMap(a.Object, "spec", "template")
-	if err != nil || !found {
-		return nil, fmt.Errorf("the ReplicaSet %s holds no pod template", a.GetName())
-	}
-	var injected v1alpha1.PodTemplateMetadata
-	if text := a.GetAnnotations()[v1alpha1.AnnotationEphemeralMetadata]; text != "" {
-		if err := json.Unmarshal([]byte(text), &injected); err != nil {
-			return nil, fmt.Errorf("reading the annotation %s of ReplicaSet %s: %w", v1alpha1.AnnotationEphemeralMetadata, a.GetName(), err)
-		}
-	}
-	unstructured.RemoveNestedField(t, "metadata", "labels", v1alpha1.LabelPodTemplateHash)
-	for name := range injected.Labels {
-		unstructured.RemoveNestedField(t, "metadata", "labels", name)
-	}
-	for name := range injected.Annotations {
-		unstructured.RemoveNestedField(t, "metadata", "annotations", name)
-	}
-	// An empty list that nobody wrote would make another revision of the same template.
-	if left, _, err := unstructured.NestedMap(t, "metadata", "annotations"); err == nil && len(left) == 0 {
-		unstructured.RemoveNestedField(t, "metadata", "annotations")
-	}
-	return t, nil
 }

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/kube"
 )
 
 // revision is the ReplicaSet that ran image app:N for the Rollout.
@@ -104,10 +105,31 @@ func TestUndo(t *testing.T) {
 			t.Errorf("the template is %s", got)
 		}
 	})
+	t.Run("the rule that kept its pods apart from those of another revision is left behind", func(t *testing.T) {
+		apart := revision(t, 1, "aaa", "")
+		template, _, err := unstructured.NestedMap(apart.Object, "spec", "template")
+		if err != nil {
+			t.Fatal(err)
+		}
+		rule := &v1alpha1.AntiAffinity{PreferredDuringSchedulingIgnoredDuringExecution: &v1alpha1.PreferredDuringSchedulingIgnoredDuringExecution{Weight: 5}}
+		if err := kube.KeepApart(template, rule, "zzz"); err != nil {
+			t.Fatal(err)
+		}
+		if err := unstructured.SetNestedMap(apart.Object, template, "spec", "template"); err != nil {
+			t.Fatal(err)
+		}
+		s := serve(t, withStatus, rollout(t, `status: {currentPodHash: bbb}`), apart)
+		if _, err := Undo(t.Context(), s, key, 0); err != nil {
+			t.Fatal(err)
+		}
+		if got := string(s.rollout(t).Spec.Template.Raw); strings.Contains(got, "ffinity") || !strings.Contains(got, "app:1") {
+			t.Errorf("the template is %s", got)
+		}
+	})
 	t.Run("an annotation that cannot be read is named", func(t *testing.T) {
 		s := serve(t, withStatus, rollout(t, `status: {currentPodHash: bbb}`), revision(t, 1, "aaa", `, rollout.argoproj.io/ephemeral-metadata: "{"`))
 		check(t, s, func(s *server) (string, error) { return Undo(t.Context(), s, key, 0) },
-			"error: undoing rollout shop/web: reading the annotation rollout.argoproj.io/ephemeral-metadata of ReplicaSet web-aaa: unexpected end of JSON input")
+			"error: undoing rollout shop/web: reading annotation rollout.argoproj.io/ephemeral-metadata of ReplicaSet web-aaa: unexpected end of JSON input")
 	})
 	t.Run("the workload that the Rollout refers to gets the template", func(t *testing.T) {
 		deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "workload"}}

@@ -2,10 +2,8 @@ package rollout
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -68,6 +66,7 @@ func (s *seen) withhold(plan *strategy.Plan) {
 
 // judge finds what is wrong with the spec and which revision it asks for, or notes why that cannot be read.
 func (c *Controller) judge(ctx context.Context, s *seen) error {
+	s.Rollout.Spec.Template = kube.AuthorsTemplate(s.Rollout.Spec.Template)
 	errs := append(s.refused, validation.Unsupported(s.Rollout)...)
 	if len(s.refused) == 0 {
 		errs = append(errs, validation.Rollout(s.resolved())...)
@@ -159,7 +158,7 @@ func (c *Controller) equalSet(ctx context.Context, s *seen) (*unstructured.Unstr
 	}
 	var defaulted map[string]any
 	for _, set := range candidates(s, list.Items) {
-		stored, err := bareTemplate(set)
+		stored, err := kube.BareTemplate(set)
 		if err != nil {
 			return nil, err
 		}
@@ -208,34 +207,5 @@ func (c *Controller) defaultedTemplate(ctx context.Context, s *seen) (map[string
 	if err != nil {
 		return nil, fmt.Errorf("trying the pod template: %w", err)
 	}
-	return bareTemplate(trial)
-}
-
-// bareTemplate is the template of a ReplicaSet without what the controller put into it: the hash label, the metadata of a role, and
-// the rules that keep revisions apart.
-func bareTemplate(set *unstructured.Unstructured) (map[string]any, error) {
-	template, _, err := unstructured.NestedMap(set.Object, "spec", "template")
-	if err != nil {
-		return nil, fmt.Errorf("reading the template of ReplicaSet %s: %w", set.GetName(), err)
-	}
-	unstructured.RemoveNestedField(template, "metadata", "labels", v1alpha1.LabelPodTemplateHash)
-	withoutApart(template)
-	text := set.GetAnnotations()[v1alpha1.AnnotationEphemeralMetadata]
-	if text == "" {
-		return template, nil
-	}
-	var injected v1alpha1.PodTemplateMetadata
-	if err := json.Unmarshal([]byte(text), &injected); err != nil {
-		return nil, fmt.Errorf("reading annotation %s of ReplicaSet %s: %w", v1alpha1.AnnotationEphemeralMetadata, set.GetName(), err)
-	}
-	for key := range maps.Keys(injected.Labels) {
-		unstructured.RemoveNestedField(template, "metadata", "labels", key)
-	}
-	for key := range maps.Keys(injected.Annotations) {
-		unstructured.RemoveNestedField(template, "metadata", "annotations", key)
-	}
-	if annotations, _, _ := unstructured.NestedMap(template, "metadata", "annotations"); len(annotations) == 0 {
-		unstructured.RemoveNestedField(template, "metadata", "annotations")
-	}
-	return template, nil
+	return kube.BareTemplate(trial)
 }

@@ -55,7 +55,7 @@ func (c *Controller) readTemplate(ctx context.Context, key types.NamespacedName)
 	if err := c.Live.Get(ctx, key, set); err != nil {
 		return runtime.RawExtension{}, err
 	}
-	template, err := bareTemplate(set)
+	template, err := kube.BareTemplate(set)
 	if err != nil {
 		return runtime.RawExtension{}, err
 	}

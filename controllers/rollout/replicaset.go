@@ -54,7 +54,7 @@ func newReplicaSet(r *v1alpha1.Rollout, intent strategy.ReplicaSetIntent, digest
 		dress(r, metadata, *intent.Metadata)
 	}
 	if intent.AntiAffinity != nil {
-		if err := keepApart(template, intent.AntiAffinity, intent.Avoid); err != nil {
+		if err := kube.KeepApart(template, intent.AntiAffinity, intent.Avoid); err != nil {
 			return nil, fmt.Errorf("keeping the pods apart from those of revision %s: %w", intent.Avoid, err)
 		}
 	}

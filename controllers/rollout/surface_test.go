@@ -10,6 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -178,30 +179,36 @@ func TestPodsOfARevisionAvoidTheNodesOfTheOther(t *testing.T) {
 	}
 }
 
-func TestTheRuleAgainstAnotherRevisionIsNoPartOfATemplate(t *testing.T) {
-	own := map[string]any{"podAffinity": map[string]any{"x": "y"}}
-	for name, affinity := range map[string]map[string]any{"without a rule of its own": nil, "with affinity of its own": own} {
-		t.Run(name, func(t *testing.T) {
-			bare := func() map[string]any {
-				spec := map[string]any{"containers": []any{}}
-				if affinity != nil {
-					spec["affinity"] = runtime.DeepCopyJSON(affinity)
-				}
-				return map[string]any{"spec": spec}
-			}
-			template := bare()
-			rule := &v1alpha1.AntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &v1alpha1.RequiredDuringSchedulingIgnoredDuringExecution{}}
-			if err := keepApart(template, rule, "abc"); err != nil {
-				t.Fatal(err)
-			}
-			if cmp.Equal(bare(), template) {
-				t.Fatal("there is no rule to take out")
-			}
-			withoutApart(template)
-			if diff := cmp.Diff(bare(), template); diff != "" {
-				t.Error(diff)
-			}
-		})
+func TestAReturnToARevisionWithTheRuleThatKeptItApartIsTheSameRevision(t *testing.T) {
+	r := canary()
+	r.Spec.Strategy.Canary.Steps = nil
+	r.Spec.Strategy.Canary.AntiAffinity = &v1alpha1.AntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &v1alpha1.RequiredDuringSchedulingIgnoredDuringExecution{}}
+	w := newWorld(t, append(around(), r)...)
+	w.settle()
+	for _, image := range []string{"app:v2", "app:v3"} {
+		w.edit(func(r *v1alpha1.Rollout) { r.Spec.Template = template(image) })
+		w.settle()
+	}
+	set := &unstructured.Unstructured{}
+	set.SetGroupVersionKind(replicaSetKind)
+	second := w.setWith("app:v2")
+	w.get(set, second.Name)
+	copied, _, err := unstructured.NestedMap(set.Object, "spec", "template")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unstructured.RemoveNestedField(copied, "metadata", "labels", v1alpha1.LabelPodTemplateHash) // all that the reference's plugin takes out
+	raw, err := jsonOf(copied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(raw, "podAntiAffinity") {
+		t.Fatal("there is no rule to bring back")
+	}
+	w.edit(func(r *v1alpha1.Rollout) { r.Spec.Template.Raw = []byte(raw) })
+	w.settle()
+	if n, current := len(w.sets()), w.rollout().Status.CurrentPodHash; n != 3 || current != second.Labels[v1alpha1.LabelPodTemplateHash] {
+		t.Errorf("%d ReplicaSets, the current hash is %s, that of revision 2 is %v", n, current, second.Labels)
 	}
 }
 

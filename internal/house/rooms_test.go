@@ -75,7 +75,7 @@ var rooms = map[string]room{
 	"controllers/applicationset": {may: []string{gitopsv1, gitRules, "gitsync", "gitsync/generate", "internal/kube"}},
 	"controllers/push":           {may: []string{gitopsv1, "gitsync/webhook"}},
 	"console/view":               {may: []string{api, gitopsv1, "strategy", "internal/kube"}},
-	"console/verb":               {may: []string{api, gitopsv1}},
+	"console/verb":               {may: []string{api, gitopsv1, "internal/kube"}},
 	"console/dashboard":          {may: []string{"console/view", "console/verb"}},
 	"cmd/controller":             {may: below},
 	"cmd/kubectl-sluice":         {may: below},

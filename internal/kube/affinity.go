@@ -1,4 +1,4 @@
-package rollout
+package kube
 
 import (
 	"slices"
@@ -14,8 +14,8 @@ const (
 	wishes  = "preferredDuringSchedulingIgnoredDuringExecution"
 )
 
-// keepApart puts a rule into a template by which its pods do not share a node with those of another revision.
-func keepApart(template map[string]any, a *v1alpha1.AntiAffinity, avoid string) error {
+// KeepApart puts a rule into a template by which its pods do not share a node with those of another revision.
+func KeepApart(template map[string]any, a *v1alpha1.AntiAffinity, avoid string) error {
 	term := map[string]any{
 		"topologyKey": corev1.LabelHostname,
 		"labelSelector": map[string]any{"matchExpressions": []any{map[string]any{
@@ -40,18 +40,19 @@ func addRule(template map[string]any, kind string, rule map[string]any) error {
 	return unstructured.SetNestedSlice(template, append(rules, rule), at...)
 }
 
-// withoutApart takes the rules of keepApart out of a template that was read, so that it can be compared with what the author wrote.
-func withoutApart(template map[string]any) {
+// withoutApart takes the rules of KeepApart out of a template, and reports whether there were any.
+func withoutApart(template map[string]any) (found bool) {
 	for _, kind := range []string{demands, wishes} {
 		at := []string{"spec", "affinity", "podAntiAffinity", kind}
-		rules, found, err := unstructured.NestedSlice(template, at...)
-		if err != nil || !found {
+		rules, there, err := unstructured.NestedSlice(template, at...)
+		if err != nil || !there {
 			continue // a template of another shape holds no rule of ours
 		}
 		own := slices.DeleteFunc(slices.Clone(rules), isApart)
 		if len(own) == len(rules) {
 			continue
 		}
+		found = true
 		if len(own) > 0 {
 			_ = unstructured.SetNestedSlice(template, own, at...) // it was read from there
 			continue
@@ -63,6 +64,7 @@ func withoutApart(template map[string]any) {
 			unstructured.RemoveNestedField(template, at[:i]...)
 		}
 	}
+	return found
 }
 
 // isApart recognises a rule by its selector, which asks for nothing but a pod template hash.
