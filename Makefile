@@ -68,7 +68,7 @@ conformance: ## Compare with vectors of the reference: make conformance VECTORS=
 	  test $$status = 0 || { tail -n 60 bin/conformance.log; exit $$status; }
 
 bench: ## Measure writes, reaction times and memory; results go to docs/benchmarks.md
-	cd test && $(GO) run -v ./prepare && $(GO) run -v ./bench
+	cd test && $(GO) run -v ./prepare && CGO_ENABLED=0 $(GO) run -v ./bench # what is measured is built as it is shipped
 
 lint: bin/golangci-lint ## Run the linters of .golangci.yaml
 	bin/golangci-lint run --allow-parallel-runners ./...

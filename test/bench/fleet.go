@@ -46,7 +46,7 @@ apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: NAME}
 spec:
-  parentRefs: [{name: public}]
+  parentRefs: [{name: public, namespace: bench}]
   hostnames: [NAME.example]
   rules:
     - backendRefs: [{name: NAME-stable, port: 80, weight: 100}, {name: NAME-canary, port: 80, weight: 0}]
