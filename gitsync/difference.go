@@ -60,9 +60,11 @@ func Compare(o Observation) (Comparison, error) {
 
 func (d *decision) differenceOf(it item) (Difference, error) {
 	one := Difference{Key: it.key, Problem: d.mask.Text(it.problem)}
-	p, asked := d.o.Predicted[it.key]
-	asked = asked && it.desired != nil && p.Of == Digest(it.desired)
-	if one.Problem == "" && asked {
+	var p Prediction
+	if it.desired != nil {
+		p = d.o.Predicted[Digest(it.desired)]
+	}
+	if one.Problem == "" {
 		one.Problem = d.mask.Text(p.Problem)
 	}
 	if !it.differs {
@@ -72,7 +74,7 @@ func (d *decision) differenceOf(it item) (Difference, error) {
 	if it.live != nil {
 		have = it.live.Object
 	}
-	if want = it.desired; asked && p.Object != nil {
+	if want = it.desired; p.Object != nil {
 		want = p.Object
 	}
 	want, have, err := d.comparable(want, have)

@@ -64,18 +64,18 @@ func compareOne(o Observation, name string, desired *unstructured.Unstructured, 
 	}
 	it.desired = Adopt(desired, live.Object, o.Rollouts)
 	ignored := o.Ignored(live.Object)
+	if len(ignored) > 0 && option(o, desired, "RespectIgnoreDifferences") == "true" {
+		it.desired = respect(it.desired, live.Object, ignored)
+	}
 	var err error
-	if p, asked := o.Predicted[it.key]; asked && p.Object != nil && p.Of == Digest(it.desired) {
-		it.differs, err = Changes(p.Object, live.Object, ignored)
-	} else {
-		it.differs, err = Differs(it.desired, live.Object, ignored)
+	if it.differs, err = Differs(it.desired, live.Object, ignored); it.differs {
+		if p := o.Predicted[Digest(it.desired)]; p.Object != nil {
+			it.differs, err = Changes(p.Object, live.Object, ignored)
+		}
 	}
 	it.problem = o.Settings.unclear(it.key)
 	if err != nil {
 		it.problem = err.Error()
-	}
-	if len(ignored) > 0 && option(o, desired, "RespectIgnoreDifferences") == "true" {
-		it.desired = respect(it.desired, live.Object, ignored)
 	}
 	return it
 }
@@ -91,14 +91,14 @@ func Questions(o Observation) (ask []*unstructured.Unstructured) {
 		result := o.App.Status.OperationState.SyncResult
 		starting = result == nil || len(result.Resources) == 0
 	}
-	seen := map[Key]bool{}
+	seen := map[string]bool{}
 	for _, material := range materials {
 		for _, it := range compare(o, Prepare(o, material)) {
-			if it.desired == nil || !it.differs || seen[it.key] || !o.Kinds[GroupKind{it.key.Group, it.key.Kind}].Known {
+			if it.desired == nil || !it.differs || !o.Kinds[GroupKind{it.key.Group, it.key.Kind}].Known {
 				continue
 			}
-			if it.live != nil || starting {
-				seen[it.key] = true
+			if digest := Digest(it.desired); !seen[digest] && (it.live != nil || starting) {
+				seen[digest] = true
 				ask = append(ask, it.desired)
 			}
 		}

@@ -39,8 +39,9 @@ type Observation struct {
 	// Live are the objects that the material names, those of status.resources, and those that carry the Application's tracking id, sorted by key.
 	// Kinds that the settings exclude are not among them.
 	Live []Live
-	// Predicted is what a server-side dry run says that an apply would make of the objects that Questions asks for.
-	Predicted map[Key]Prediction
+	// Predicted is what a server-side dry run says that an apply would make of the objects that Questions asks for, by the Digest of each: the operation
+	// under way may have another manifest of an object than the newest commit.
+	Predicted map[string]Prediction
 	// Holders are the tracking names on live objects whose Applications exist.
 	Holders map[string]bool
 	// Neighbours are what else is in the destination namespace; nil where that was not looked at.
@@ -94,8 +95,6 @@ type Live struct {
 
 // Prediction is the outcome of a server-side dry run.
 type Prediction struct {
-	// Of is the Digest of the manifest that was asked about.
-	Of      string
 	Object  *unstructured.Unstructured
 	Problem string
 }

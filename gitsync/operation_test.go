@@ -411,3 +411,30 @@ func TestASyncOfTheNewestCommitEndsWhereThatDoesNotRender(t *testing.T) {
 	w.settle(t)
 	wantPhase(t, w, gitopsv1.OperationError, "Failed to load target state: there is no revision broken")
 }
+
+func TestARollbackIsNotRefusedForWhatTheNewestCommitHolds(t *testing.T) {
+	w := newWorld("")
+	for _, revision := range []string{"good", "other"} {
+		w.push(revision, strings.ReplaceAll(config, `"1"`, revision))
+		w.sync(gitopsv1.SyncOperation{})
+		w.settle(t)
+	}
+	w.push("bad", strings.ReplaceAll(config, `"1"`, "bad"))
+	w.sync(gitopsv1.SyncOperation{Revision: "good"})
+	w.pass()
+	o := w.observation()
+	var asked []string
+	for _, q := range Questions(o) {
+		value, _, _ := unstructured.NestedString(q.Object, "data", "a")
+		asked = append(asked, value)
+		if value == "bad" {
+			o.Predicted[Digest(q)] = Prediction{Problem: "is refused"}
+		}
+	}
+	if !slices.Equal(asked, []string{"bad", "good"}) {
+		t.Errorf("dry runs are asked of %v", asked)
+	}
+	if plan := Decide(o); len(plan.Apply) != 1 {
+		t.Errorf("nothing is applied:\n%s", toYAML(plan.App.Status.OperationState))
+	}
+}

@@ -198,7 +198,15 @@ func (a *attempt) refusalOf(t Task) string {
 	if !a.o.Kinds[GroupKind{t.Key.Group, t.Key.Kind}].Known && !a.defines(t) && option(a.o, t.Desired, "SkipDryRunOnMissingResource") != "true" {
 		return fmt.Sprintf("the cluster does not know the kind %s of %s: install its definition, or make it part of the same sync", t.Key.Kind, t.Desired.GetAPIVersion())
 	}
-	return a.o.Predicted[t.Key].Problem
+	return a.predictionOf(t).Problem
+}
+
+// predictionOf is what a dry run said of the manifest of a task as it is to be applied.
+func (a *attempt) predictionOf(t Task) Prediction {
+	if it := a.items[t.Key]; it.desired != nil {
+		return a.o.Predicted[Digest(it.desired)]
+	}
+	return a.o.Predicted[Digest(t.Desired)]
 }
 
 // defines reports whether the definition of a task's kind is part of the same operation.

@@ -99,7 +99,7 @@ func (w *world) observation() Observation {
 	o := Observation{
 		Now: w.now, App: w.app, ControlNamespace: "argocd", Project: w.project, Holders: w.holders,
 		Cluster: Cluster{Server: gitopsv1.InClusterServer, Name: gitopsv1.InClusterName},
-		Target:  w.material(w.head), Kinds: map[GroupKind]Kind{}, Predicted: map[Key]Prediction{},
+		Target:  w.material(w.head), Kinds: map[GroupKind]Kind{}, Predicted: map[string]Prediction{},
 	}
 	if SyncUnderWay(w.app) != nil {
 		if sources, revisions := SourcesOfSync(w.app); !SameMaterial(o.Target, sources, revisions) {
@@ -128,11 +128,11 @@ func (w *world) observation() Observation {
 	}
 	o.Kinds[GroupKind{"", "Namespace"}] = Kind{Known: true}
 	for _, q := range Questions(o) {
-		p := Prediction{Of: Digest(q), Problem: w.invalid[KeyOf(q)]}
+		p := Prediction{Problem: w.invalid[KeyOf(q)]}
 		if live := w.objects[KeyOf(q)]; live != nil && p.Problem == "" {
 			p.Object = w.merged(q, live)
 		}
-		o.Predicted[KeyOf(q)] = p
+		o.Predicted[Digest(q)] = p
 	}
 	return o
 }

@@ -36,7 +36,7 @@ type seen struct {
 // observe gathers everything that a decision rests on. It only reads.
 func (c *Controller) observe(ctx context.Context, app *gitopsv1.Application) (*seen, error) {
 	s := &seen{
-		Observation: gitsync.Observation{Now: c.now(), App: app, ControlNamespace: c.Namespace, Predicted: map[gitsync.Key]gitsync.Prediction{}},
+		Observation: gitsync.Observation{Now: c.now(), App: app, ControlNamespace: c.Namespace, Predicted: map[string]gitsync.Prediction{}},
 		memory:      c.memories.of(client.ObjectKeyFromObject(app)),
 	}
 	var err error
@@ -380,7 +380,7 @@ func (c *Controller) observePredictions(ctx context.Context, s *seen) error {
 	for _, o := range gitsync.Questions(s.Observation) {
 		key := gitsync.KeyOf(o)
 		if live := living[key]; live != nil && s.memory.agreed[key] == agree(o, live) {
-			s.Predicted[key] = gitsync.Prediction{Of: gitsync.Digest(o), Object: live}
+			s.Predicted[gitsync.Digest(o)] = gitsync.Prediction{Object: live}
 			continue
 		}
 		ask = append(ask, o)
@@ -402,7 +402,7 @@ func (s *seen) predict(ctx context.Context, ask []*unstructured.Unstructured, li
 	each(len(ask), func(i int) { answers[i], problems[i] = w.DryRun(ctx, ask[i]) })
 	for i, o := range ask {
 		key := gitsync.KeyOf(o)
-		s.Predicted[key] = answers[i]
+		s.Predicted[gitsync.Digest(o)] = answers[i]
 		live := living[key]
 		if live == nil || answers[i].Object == nil {
 			continue

@@ -53,7 +53,7 @@ func (c *Cluster) As(serviceAccount, migrates string) (*Writer, error) {
 
 // DryRun asks what an apply would make of an object. That its namespace does not exist yet is no problem, because the same operation may make it.
 func (w *Writer) DryRun(ctx context.Context, manifest *unstructured.Unstructured) (gitsync.Prediction, error) {
-	p := gitsync.Prediction{Of: gitsync.Digest(manifest)}
+	p := gitsync.Prediction{}
 	o, err := w.patch(ctx, manifest, "Strict", client.DryRunAll)
 	switch {
 	case err == nil:
