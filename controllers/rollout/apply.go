@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -176,7 +177,9 @@ func (c *Controller) create(ctx context.Context, s *seen, plan *strategy.Plan, i
 		s.memory.rejected, s.memory.rejection = s.digest, err.Error()
 		return errRejected
 	}
-	failCreation(s, plan, intent.Name, err)
+	if failed, told := failCreation(s, plan, intent.Name, err); !told {
+		c.tell(ctx, s.Rollout, corev1.EventTypeWarning, failed.Reason, failed.Message)
+	}
 	return err
 }
 
@@ -199,25 +202,26 @@ func (c *Controller) taken(ctx context.Context, s *seen, plan *strategy.Plan, na
 	return nil
 }
 
-// failCreation puts into the status why there is no new ReplicaSet, in place of the progress that was expected of it.
-func failCreation(s *seen, plan *strategy.Plan, name string, cause error) {
-	failed := v1alpha1.RolloutCondition{
+// failCreation puts into the status why there is no new ReplicaSet, in place of the progress that was expected of it; told is true if it
+// stands there already.
+func failCreation(s *seen, plan *strategy.Plan, name string, cause error) (failed v1alpha1.RolloutCondition, told bool) {
+	failed = v1alpha1.RolloutCondition{
 		Type: v1alpha1.ConditionProgressing, Status: corev1.ConditionFalse, Reason: v1alpha1.ReasonReplicaSetCreateError,
 		Message:        fmt.Sprintf("Failed to create new replica set %q: %v", name, cause),
 		LastUpdateTime: metav1.NewTime(s.Now), LastTransitionTime: metav1.NewTime(s.Now),
 	}
 	for _, before := range s.Rollout.Status.Conditions {
 		if before.Type == failed.Type && before.Reason == failed.Reason && before.Message == failed.Message {
-			failed = before
+			failed, told = before, true
 		}
 	}
-	for i := range plan.Status.Conditions {
-		if plan.Status.Conditions[i].Type == failed.Type {
-			plan.Status.Conditions[i] = failed
-			return
-		}
+	i := slices.IndexFunc(plan.Status.Conditions, func(c v1alpha1.RolloutCondition) bool { return c.Type == failed.Type })
+	if i < 0 {
+		plan.Status.Conditions = append(plan.Status.Conditions, failed)
+	} else {
+		plan.Status.Conditions[i] = failed
 	}
-	plan.Status.Conditions = append(plan.Status.Conditions, failed)
+	return failed, told
 }
 
 func (c *Controller) start(ctx context.Context, s *seen, intent strategy.RunIntent) error {

@@ -104,6 +104,10 @@ func TestAFailedCreationIsToldAndDoesNotStopTheRest(t *testing.T) {
 	if got := w.Made[before:]; len(got) > 0 {
 		t.Errorf("the same failure is written again and again: %v", got)
 	}
+	told := slices.DeleteFunc(w.told(), func(line string) bool { return !strings.HasPrefix(line, "Warning") })
+	if len(told) != 1 || !strings.HasPrefix(told[0], "Warning ReplicaSetCreateError Failed to create new replica set") {
+		t.Errorf("told %q", told)
+	}
 }
 
 func TestARestartEvictsOldPodsAndMindsDisruptionBudgets(t *testing.T) {
