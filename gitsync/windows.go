@@ -84,7 +84,8 @@ func inTheWay(windows []gitopsv1.SyncWindow, matched []int, now time.Time) []git
 }
 
 // isActive reports whether now lies in a window, its start included and its end not. The schedule is read on the wall clock of the window's
-// time zone, so a change to or from daylight saving time neither moves nor stretches it.
+// time zone, so a change to or from daylight saving time neither moves nor stretches it: of an hour that comes twice the first one counts, and what
+// begins in one that is left out begins as long after midnight as ever.
 func isActive(w gitopsv1.SyncWindow, now time.Time) (bool, error) {
 	schedule, err := schedules.Parse(w.Schedule)
 	if err != nil {
@@ -98,8 +99,39 @@ func isActive(w gitopsv1.SyncWindow, now time.Time) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("cannot find time zone '%s': %w", w.TimeZone, err)
 	}
-	start := schedule.Next(now.In(zone).Add(-duration))
-	return !start.IsZero() && !start.After(now), nil
+	// The wall clock is a clock in UTC that shows the same. Starts are looked for from well before the first one that may still count, because it jumps.
+	earliest := now.Add(-duration)
+	for wall := onWall(earliest.In(zone)).Add(-largestJump); ; {
+		wall = schedule.Next(wall)
+		if wall.IsZero() {
+			return false, nil
+		}
+		switch start := instantOf(wall, zone); {
+		case start.After(now):
+			return false, nil
+		case start.After(earliest):
+			return true, nil
+		}
+	}
+}
+
+// largestJump is more than any clock was ever set by at once for daylight saving time.
+const largestJump = 3 * time.Hour
+
+// onWall is the moment at which a clock in UTC shows what t shows in its zone.
+func onWall(t time.Time) time.Time {
+	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
+}
+
+// instantOf is when the clock of a zone shows what is on the wall for the first time, or would if it had not been set forward.
+func instantOf(wall time.Time, zone *time.Location) time.Time {
+	_, before := wall.Add(-24 * time.Hour).In(zone).Zone()
+	_, after := wall.Add(24 * time.Hour).In(zone).Zone()
+	asBefore, asAfter := wall.Add(-time.Duration(before)*time.Second), wall.Add(-time.Duration(after)*time.Second)
+	if !onWall(asBefore.In(zone)).Equal(wall) && onWall(asAfter.In(zone)).Equal(wall) {
+		return asAfter
+	}
+	return asBefore
 }
 
 func brokenWindows(windows []gitopsv1.SyncWindow, matched []int) error {
