@@ -30,7 +30,7 @@ func (e Event) concernsGenerator(g gitopsv1.Generator) bool {
 }
 
 // concernsNested takes a generator that cannot be read for one that is not concerned: the set says itself what is wrong with it. One whose
-// repository is still a placeholder is concerned by every push.
+// repository may still be a placeholder is concerned by every push, or every change of a request.
 func (e Event) concernsNested(raw []apiextensionsv1.JSON) bool {
 	return slices.ContainsFunc(raw, func(one apiextensionsv1.JSON) bool {
 		g, err := gitopsv1.NestedGenerator(one)
@@ -39,6 +39,9 @@ func (e Event) concernsNested(raw []apiextensionsv1.JSON) bool {
 		}
 		if g.Git != nil && strings.Contains(g.Git.RepoURL+g.Git.Revision, "{{") {
 			return len(e.Pushes) > 0
+		}
+		if g.PullRequest != nil && strings.Contains(string(one.Raw), "{{") {
+			return e.Requests != nil
 		}
 		return e.concernsGenerator(g)
 	})
@@ -67,8 +70,9 @@ func host(api, otherwise string) string {
 	if err != nil || u.Hostname() == "" {
 		return otherwise
 	}
-	if u.Hostname() == "api.github.com" {
-		return "github.com"
+	name := strings.ToLower(u.Hostname())
+	if name == "api.github.com" || strings.HasSuffix(name, ".ghe.com") {
+		return strings.TrimPrefix(name, "api.")
 	}
-	return strings.ToLower(u.Hostname())
+	return name
 }

@@ -281,6 +281,7 @@ func TestSetsAreConcernedByWhatTheirGeneratorsRead(t *testing.T) {
 		return gitopsv1.Generator{PullRequest: &gitopsv1.PullRequestGenerator{GitLab: &gitopsv1.PullRequestGitLab{Project: project}}}
 	}
 	hubbed := gitopsv1.Generator{PullRequest: &gitopsv1.PullRequestGenerator{GitHub: &gitopsv1.PullRequestGitHub{Owner: "Org", Repo: "repo", API: "https://api.github.com/"}}}
+	company := gitopsv1.Generator{PullRequest: &gitopsv1.PullRequestGenerator{GitHub: &gitopsv1.PullRequestGitHub{Owner: "org", Repo: "repo", API: "https://api.octo.ghe.com"}}}
 	for name, c := range map[string]struct {
 		generator gitopsv1.Generator
 		event     Event
@@ -296,6 +297,9 @@ func TestSetsAreConcernedByWhatTheirGeneratorsRead(t *testing.T) {
 		"merge requests by number":                {lab("7"), request, true},
 		"merge requests of another project":       {lab("8"), request, false},
 		"a push is no merge request":              {lab("group/name"), push, false},
+		"requests of what another one tells":      {gitopsv1.Generator{Matrix: &gitopsv1.MatrixGenerator{Generators: []apiextensionsv1.JSON{raw(t, lab("{{.id}}"))}}}, request, true},
+		"a push, for requests of what one tells":  {gitopsv1.Generator{Matrix: &gitopsv1.MatrixGenerator{Generators: []apiextensionsv1.JSON{raw(t, lab("{{.id}}"))}}}, push, false},
+		"pull requests of a host for one company": {company, Event{Requests: &Repository{URL: "https://octo.ghe.com/org/repo"}}, true},
 		"pull requests, whatever the case":        {hubbed, hub, true},
 		"a list of fixed elements":                {gitopsv1.Generator{List: &gitopsv1.ListGenerator{}}, push, false},
 		"pull requests of a host, from elsewhere": {hubbed, request, false},
