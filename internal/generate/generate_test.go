@@ -45,3 +45,13 @@ func TestDescribeTellsRepeatedPartsOnce(t *testing.T) {
 		t.Errorf("the page repeats a part:\n%s", got)
 	}
 }
+
+func TestTheFieldsOfASelectorAreToldInOurWords(t *testing.T) {
+	if got := sentence("spec.selector.matchLabels", "matchLabels is a map of {key,value} pairs."); got != selectors["matchLabels"] {
+		t.Errorf("matchLabels: %s", got)
+	}
+	own := "Key of the Secret that is read."
+	if got := sentence("spec.secretKeyRef.key", own); got != own {
+		t.Errorf("a key that is none of a selector: %s", got)
+	}
+}

@@ -93,7 +93,7 @@ func (p *page) row(path string, s schema, required bool) {
 		}
 		inner, suffix = *inner.AdditionalProperties, suffix+".*"
 	}
-	meaning := strings.Join(strings.Fields(s.Description), " ") + admission(s, required)
+	meaning := sentence(path, s.Description) + admission(s, required)
 	earlier := p.earlier(inner.Properties)
 	if earlier != "" {
 		meaning = strings.TrimSpace(meaning + " The same fields as " + earlier + ".")
@@ -108,6 +108,24 @@ func (p *page) row(path string, s schema, required bool) {
 	for _, name := range slices.Sorted(maps.Keys(inner.Properties)) {
 		p.row(path+suffix+"."+name, inner.Properties[name], slices.Contains(inner.Required, name))
 	}
+}
+
+// selectors are our sentences for the fields of a label selector, which is a type of Kubernetes.
+var selectors = map[string]string{
+	"matchLabels":      "Labels that must be there, each with its value; none are asked for if absent.",
+	"matchExpressions": "Requirements that the labels must meet, all of them; none if absent.",
+	"key":              "Label that the requirement is about.",
+	"operator":         "In, NotIn, Exists or DoesNotExist; with another one the selector counts as unreadable.",
+	"values":           "Values for In and NotIn, at least one; none for the other two.",
+}
+
+// sentence is what the comment of a field says, in our words where the field is not ours: such comments begin with its name.
+func sentence(path, comment string) string {
+	name := path[strings.LastIndex(path, ".")+1:]
+	if own, ok := selectors[name]; ok && strings.HasPrefix(comment, name+" ") {
+		return own
+	}
+	return strings.Join(strings.Fields(comment), " ")
 }
 
 // admission is what the API server refuses to store.

@@ -46,15 +46,15 @@ type RolloutSpec struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Replicas *int32 `json:"replicas,omitempty"`
-	// Selects the pods of this Rollout; must match the template's labels. Immutable.
+	// Selects the pods of this Rollout; must match the template's labels and must not be empty. Immutable; that of the workload if absent with workloadRef.
 	// +optional
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
-	// The pod template, kept as it was written.
+	// The pod template, kept as it was written. One that the API server refuses is told in the condition InvalidSpec, and what runs stays.
 	// +optional
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +kubebuilder:validation:Type=object
 	Template runtime.RawExtension `json:"template,omitempty"`
-	// A Deployment, ReplicaSet or PodTemplate that holds the pod template instead.
+	// A Deployment, ReplicaSet or PodTemplate that holds the pod template instead; while it cannot be read, the update waits.
 	// +optional
 	WorkloadRef *ObjectRef `json:"workloadRef,omitempty"`
 	// Seconds that a pod must be ready without a crash to count as available; 0 if absent.
@@ -66,7 +66,7 @@ type RolloutSpec struct {
 	// Old ReplicaSets with zero pods that are kept; 10 if absent.
 	// +optional
 	RevisionHistoryLimit *int32 `json:"revisionHistoryLimit,omitempty"`
-	// Stops at the current step until it is set back to false.
+	// Stops at the current step until it is set back to false; false if absent. Aborts and the traffic of the revisions that run do not wait for it.
 	// +optional
 	Paused bool `json:"paused,omitempty"`
 	// Seconds without progress after which the update counts as timed out; 600 if absent.
@@ -75,20 +75,20 @@ type RolloutSpec struct {
 	// Aborts the update when the progress deadline has passed; false if absent.
 	// +optional
 	ProgressDeadlineAbort bool `json:"progressDeadlineAbort,omitempty"`
-	// Evicts every pod that was created before this moment.
+	// Evicts every pod that was created before this moment, as far as maxUnavailable and disruption budgets let it; no restart if absent.
 	// +optional
 	RestartAt *metav1.Time `json:"restartAt,omitempty"`
-	// Finished AnalysisRuns and Experiments that are kept.
+	// Finished AnalysisRuns and Experiments that are kept; older ones are deleted.
 	// +optional
 	Analysis *AnalysisRunHistory `json:"analysis,omitempty"`
-	// Recent revisions to which one can return without steps.
+	// Recent revisions to which one can return without steps; none if absent.
 	// +optional
 	RollbackWindow *RollbackWindow `json:"rollbackWindow,omitempty"`
 }
 
 // ObjectRef names the workload whose pod template a Rollout uses.
 type ObjectRef struct {
-	// apps/v1 for a Deployment or ReplicaSet, v1 for a PodTemplate; another one is told in the condition InvalidSpec.
+	// apps/v1 for a Deployment or ReplicaSet, v1 for a PodTemplate; one that is not served is told in the condition InvalidSpec.
 	// +optional
 	APIVersion string `json:"apiVersion,omitempty"`
 	// Deployment, ReplicaSet or PodTemplate.
@@ -133,10 +133,10 @@ type RolloutStrategy struct {
 
 // BlueGreenStrategy switches a Service from the old revision to the new one at once.
 type BlueGreenStrategy struct {
-	// Service that carries the users' requests.
+	// Service that carries the users' requests; required. While it is missing the condition InvalidSpec tells so, and nothing is switched.
 	// +optional
 	ActiveService string `json:"activeService,omitempty"`
-	// Service that points at the new revision before it is promoted.
+	// Service that points at the new revision before it is promoted; no preview if absent. A missing one is told in the condition InvalidSpec.
 	// +optional
 	PreviewService string `json:"previewService,omitempty"`
 	// Pods of the new revision before promotion; all if absent.
@@ -145,7 +145,7 @@ type BlueGreenStrategy struct {
 	// False waits for a promote; true if absent.
 	// +optional
 	AutoPromotionEnabled *bool `json:"autoPromotionEnabled,omitempty"`
-	// Seconds from the start of the pause until promotion; 0 if absent.
+	// Seconds from the start of the pause until promotion; 0, also if absent, sets no time.
 	// +optional
 	AutoPromotionSeconds int32 `json:"autoPromotionSeconds,omitempty"`
 	// Seconds that the old revision is kept after the switch; 30 if absent.
@@ -163,26 +163,26 @@ type BlueGreenStrategy struct {
 	// Analysis after the switch; a bad verdict switches back.
 	// +optional
 	PostPromotionAnalysis *RolloutAnalysis `json:"postPromotionAnalysis,omitempty"`
-	// Pods that may be unavailable during a restart; 25% if absent.
+	// Pods that may be unavailable during a restart, as a number or percentage (rounded down); 25% if absent.
 	// +optional
 	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
 	// Keeps pods of the new revision away from nodes of the old one; off if absent.
 	// +optional
 	AntiAffinity *AntiAffinity `json:"antiAffinity,omitempty"`
-	// Labels and annotations that pods carry while they are previewed.
+	// Labels and annotations that pods carry while they are previewed; none if absent.
 	// +optional
 	PreviewMetadata *PodTemplateMetadata `json:"previewMetadata,omitempty"`
-	// Labels and annotations that pods carry while they serve.
+	// Labels and annotations that pods carry while they serve; none if absent.
 	// +optional
 	ActiveMetadata *PodTemplateMetadata `json:"activeMetadata,omitempty"`
 }
 
 // CanaryStrategy moves a share of the traffic, or of the pods, to the new revision step by step.
 type CanaryStrategy struct {
-	// Service that points at the new revision.
+	// Service that points at the new revision; required with trafficRouting. While it is missing the condition InvalidSpec tells so, and all traffic is stable.
 	// +optional
 	CanaryService string `json:"canaryService,omitempty"`
-	// Service that points at the stable revision.
+	// Service that points at the stable revision; required with trafficRouting. While it is missing the condition InvalidSpec tells so, and no weight moves.
 	// +optional
 	StableService string `json:"stableService,omitempty"`
 	// Steps of a release; absent means a plain rolling update.
@@ -197,16 +197,16 @@ type CanaryStrategy struct {
 	// Pods below replicas, as a number or percentage; 25% (rounded down) if absent.
 	// +optional
 	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
-	// Analysis that runs in the background of the steps.
+	// Analysis that runs in the background of the steps; Failed and Error abort the update, Inconclusive pauses it. None if absent.
 	// +optional
 	Analysis *RolloutAnalysisBackground `json:"analysis,omitempty"`
 	// Keeps pods of the new revision away from nodes of the old one; off if absent.
 	// +optional
 	AntiAffinity *AntiAffinity `json:"antiAffinity,omitempty"`
-	// Labels and annotations that only canary pods carry.
+	// Labels and annotations that only canary pods carry; none if absent.
 	// +optional
 	CanaryMetadata *PodTemplateMetadata `json:"canaryMetadata,omitempty"`
-	// Labels and annotations that only stable pods carry.
+	// Labels and annotations that only stable pods carry; none if absent.
 	// +optional
 	StableMetadata *PodTemplateMetadata `json:"stableMetadata,omitempty"`
 	// Seconds that an old revision is kept after promotion, with trafficRouting; 30 if absent.
@@ -218,13 +218,13 @@ type CanaryStrategy struct {
 	// Seconds that the canary is kept after an abort, with trafficRouting; 30 if absent, 0 keeps it for ever.
 	// +optional
 	AbortScaleDownDelaySeconds *int32 `json:"abortScaleDownDelaySeconds,omitempty"`
-	// Shrinks the stable revision as traffic leaves it, with trafficRouting.
+	// Shrinks the stable revision as traffic leaves it; false if absent. Needs trafficRouting, and excludes scaleDownDelaySeconds.
 	// +optional
 	DynamicStableScale bool `json:"dynamicStableScale,omitempty"`
 	// Two Services that swap their roles; refused in the condition InvalidSpec until it is built.
 	// +optional
 	PingPong *PingPongSpec `json:"pingPong,omitempty"`
-	// Least number of pods of any revision that has pods at all, with trafficRouting.
+	// Least number of pods of any revision that has pods at all, with trafficRouting; 1 if absent.
 	// +optional
 	MinPodsPerReplicaSet *int32 `json:"minPodsPerReplicaSet,omitempty"`
 	// How many of the new pods must be available to go on; all if absent.
@@ -318,20 +318,20 @@ type CanaryStep struct {
 
 // RolloutPause is a pause; without a duration it lasts until a promote.
 type RolloutPause struct {
-	// Seconds as a number or numeric string, or a Go duration such as 5m.
+	// Seconds as a number or numeric string, or a Go duration such as 5m; until a promote if absent.
 	// +optional
 	Duration *intstr.IntOrString `json:"duration,omitempty"`
 }
 
 // SetCanaryScale fixes the number of canary pods; exactly one field.
 type SetCanaryScale struct {
-	// Percentage of spec.replicas.
+	// Percentage of spec.replicas, rounded up.
 	// +optional
 	Weight *int32 `json:"weight,omitempty"`
 	// Number of pods.
 	// +optional
 	Replicas *int32 `json:"replicas,omitempty"`
-	// Returns to as many pods as the traffic weight asks for.
+	// Returns to as many pods as the traffic weight asks for; false if absent.
 	// +optional
 	MatchTrafficWeight bool `json:"matchTrafficWeight,omitempty"`
 }
@@ -361,7 +361,7 @@ type SetMirrorRoute struct {
 	// Requests that are copied, any of these; none removes the route.
 	// +optional
 	Match []RouteMatch `json:"match,omitempty"`
-	// Percentage of the matching requests; 100 if absent.
+	// Percentage of the matching requests, 0 to 100; 100 if absent.
 	// +optional
 	Percentage *int32 `json:"percentage,omitempty"`
 }

@@ -101,12 +101,12 @@ type FieldRef struct {
 
 // RolloutExperimentStep runs an Experiment and waits for it.
 type RolloutExperimentStep struct {
-	// Groups of pods that run beside each other; at least one.
+	// Groups of pods that run beside each other; at least one. Pods that do not become available fail the experiment, which aborts the update.
 	Templates []RolloutExperimentTemplate `json:"templates"`
 	// A Go duration; no limit if absent.
 	// +optional
 	Duration string `json:"duration,omitempty"`
-	// Analyses that judge the experiment.
+	// Analyses that judge the experiment; none if absent. Failed or Error ends it and aborts the update.
 	// +optional
 	Analyses []RolloutExperimentAnalysis `json:"analyses,omitempty"`
 	// Metrics that are measured and shown but do not judge.
@@ -135,7 +135,7 @@ type RolloutExperimentTemplate struct {
 	// Selects the pods of the group; that of the Rollout if absent.
 	// +optional
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
-	// Traffic share of this group.
+	// Traffic share of this group, of maxTrafficWeight and taken from the stable revision; none if absent. Needs trafficRouting.
 	// +optional
 	Weight *int32 `json:"weight,omitempty"`
 	// Asks for a Service in front of the group; a group with a weight always has one.
@@ -168,7 +168,7 @@ type RolloutTrafficRouting struct {
 	// The weight that means all traffic; 100 if absent.
 	// +optional
 	MaxTrafficWeight *int32 `json:"maxTrafficWeight,omitempty"`
-	// Routes of the Gateway API.
+	// Routes of the Gateway API. One that is missing or cannot be used is told in an event and keeps the weights from rising; an abort still reaches the others.
 	// +optional
 	GatewayAPI *GatewayAPITrafficRouting `json:"gatewayAPI,omitempty"`
 	// Configuration of router plugins by name; argoproj-labs/gatewayAPI is built in.
