@@ -101,34 +101,64 @@ func (c *clone) list(ctx context.Context, git *runner, oldest time.Time) (refs, 
 
 // fetchCommit gives the files of a commit, once its signature is what the project wants.
 func (r *Repositories) fetchCommit(ctx context.Context, want gitsync.Want, revision string) (gitsync.Checkout, error) {
-	if !fullSHA.MatchString(revision) {
-		return gitsync.Checkout{}, fmt.Errorf("fetching needs a full commit SHA, not %.80q", revision)
-	}
-	c, git, err := r.open(ctx, want)
+	f, err := r.fetchFiles(ctx, want, revision, nest{})
 	if err != nil {
 		return gitsync.Checkout{}, err
 	}
-	defer c.leave()
-	defer git.close()
-	e := c.shelf.take(revision)
+	return f.checkout(f.shelf, f.key, revision), nil
+}
+
+// files are those of a commit, which their user must give back.
+type files struct {
+	*export
+	shelf *shelf
+	key   string
+}
+
+// fetchFiles gives the files of a commit and, where the Secret of its repository asks for them, those that Git itself only names.
+func (r *Repositories) fetchFiles(ctx context.Context, want gitsync.Want, revision string, in nest) (files, error) {
+	if !fullSHA.MatchString(revision) {
+		return files{}, fmt.Errorf("fetching needs a full commit SHA, not %.80q", revision)
+	}
+	c, git, err := r.open(ctx, want)
+	if err != nil {
+		return files{}, err
+	}
+	extra := git.extras(in)
+	f := files{shelf: &c.shelf, key: revision + extra.String()}
+	f.export, err = c.unpack(ctx, git, want, revision, extra)
+	// Others may go on with the clone: what an extra needs is in other places, one of which may be this clone for another commit.
+	c.leave()
+	err = errors.Join(err, git.close())
+	if err == nil {
+		err = r.complete(ctx, want, git, f.export, extra)
+	}
+	if err != nil && f.export != nil {
+		f.shelf.giveBack(f.key)
+	}
+	return f, err
+}
+
+// unpack gives the files that Git has of a commit; whoever calls it has the turn.
+func (c *clone) unpack(ctx context.Context, git *runner, want gitsync.Want, revision string, extra extras) (*export, error) {
+	key := revision + extra.String()
+	e := c.shelf.take(key)
 	if e == nil {
 		if err := c.bring(ctx, git, revision); err != nil {
-			return gitsync.Checkout{}, fmt.Errorf("fetching %s of %s: %w", revision, git.address.shown, err)
+			return nil, fmt.Errorf("fetching %s of %s: %w", revision, git.address.shown, err)
 		}
 	}
 	if err := c.verify(ctx, git, want, revision); err != nil {
-		if e != nil {
-			c.shelf.giveBack(revision)
-		}
-		return gitsync.Checkout{}, fmt.Errorf("commit %s of %s is not synced: %w", revision, git.address.shown, err)
+		return e, fmt.Errorf("commit %s of %s is not synced: %w", revision, git.address.shown, err)
 	}
 	if e == nil {
-		if e, err = c.export(ctx, git, revision); err != nil {
-			return gitsync.Checkout{}, fmt.Errorf("reading %s of %s: %w", revision, git.address.shown, err)
+		var err error
+		if e, err = c.export(ctx, git, revision, extra); err != nil {
+			return nil, fmt.Errorf("reading %s of %s: %w", revision, git.address.shown, err)
 		}
-		c.shelf.put(revision, e)
+		c.shelf.put(key, e)
 	}
-	return e.checkout(&c.shelf, revision, revision), nil
+	return e, nil
 }
 
 // checkout hands files to a user.

@@ -46,7 +46,7 @@ var identityKeys = []string{"username", "password", "bearerToken", "sshPrivateKe
 	"useAzureWorkloadIdentity", "azureServicePrincipalClientSecret"}
 
 // unbuilt keys change how a repository is reached in ways that are not built; using them without a word would surprise.
-var unbuiltKeys = []string{"githubAppPrivateKey", "useAzureWorkloadIdentity", "azureServicePrincipalClientSecret", "gcpServiceAccountKey", "enableLfs"}
+var unbuiltKeys = []string{"githubAppPrivateKey", "useAzureWorkloadIdentity", "azureServicePrincipalClientSecret", "gcpServiceAccountKey"}
 
 // purpose is what credentials are for: the values of LabelSecretType of entries and of templates.
 type purpose struct{ entry, template string }
@@ -169,7 +169,7 @@ func (c credentials) header() string {
 }
 
 // openKeys hold nothing that is worth hiding, and hiding it would garble messages.
-var openKeys = []string{"url", "type", "name", "project", "noProxy", "depth", "insecure", "insecureIgnoreHostKey", "insecureOCIForceHttp", "enableOCI", "enableLfs", "forceHttpBasicAuth"}
+var openKeys = []string{"url", "type", "name", "project", "noProxy", "depth", "insecure", "insecureIgnoreHostKey", "insecureOCIForceHttp", "enableOCI", "enableLfs", keySubmodules, "forceHttpBasicAuth"}
 
 // tells reports whether a value must not be told. Some put a token where the name of a user belongs, and no name such as git is that long.
 func tells(key, value string) bool {

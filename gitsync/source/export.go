@@ -14,9 +14,9 @@ const (
 	maxTree    = 1 << 30
 )
 
-// export writes the files of a commit into a folder of its own. Links are kept as links, submodules are empty folders, and no filter of
-// .gitattributes runs, because none is configured.
-func (c *clone) export(ctx context.Context, git *runner, revision string) (*export, error) {
+// export writes the files of a commit into a folder of its own. Links are kept as links, submodules are empty folders until they are asked for, and
+// no filter of .gitattributes runs, because none is configured.
+func (c *clone) export(ctx context.Context, git *runner, revision string, extra extras) (*export, error) {
 	at := "--git-dir=" + c.bare()
 	root, err := git.run(ctx, nil, at, "rev-parse", "--verify", "--end-of-options", revision+"^{tree}")
 	if err != nil {
@@ -26,8 +26,12 @@ func (c *clone) export(ctx context.Context, git *runner, revision string) (*expo
 	if err != nil {
 		return nil, err
 	}
-	trees, err := measure(listing)
+	trees, total, err := measure(listing)
 	if err != nil {
+		return nil, err
+	}
+	e := &export{trees: trees, size: total, turn: make(chan struct{}, 1), missing: extra.any()}
+	if e.modules, err = c.submodules(ctx, git, revision, e, extra); err != nil {
 		return nil, err
 	}
 	trees["."] = "tree " + strings.TrimSpace(string(root))
@@ -43,7 +47,14 @@ func (c *clone) export(ctx context.Context, git *runner, revision string) (*expo
 	if err != nil {
 		return nil, fmt.Errorf("%w%s", err, tail(os.RemoveAll(dir)))
 	}
-	return &export{dir: dir, tree: func(at string) string { return trees[path.Clean(at)] }}, nil
+	e.dir = dir
+	e.tree = func(at string) string {
+		if id := trees[path.Clean(at)]; id != "" {
+			return id + extra.String()
+		}
+		return ""
+	}
+	return e, nil
 }
 
 func tail(err error) string {
@@ -53,9 +64,9 @@ func tail(err error) string {
 	return "; removing what was written: " + err.Error()
 }
 
-// measure reads a listing of a tree and refuses one that is too large to write.
-func measure(listing []byte) (map[string]string, error) {
-	trees, total := map[string]string{}, int64(0)
+// measure reads a listing of a tree, with its size in bytes, and refuses one that is too large to write.
+func measure(listing []byte) (trees map[string]string, total int64, err error) {
+	trees = map[string]string{}
 	for entry := range strings.SplitSeq(strings.TrimSuffix(string(listing), "\x00"), "\x00") {
 		about, name, _ := strings.Cut(entry, "\t")
 		fields := strings.Fields(about)
@@ -66,9 +77,17 @@ func measure(listing []byte) (map[string]string, error) {
 			total += size
 		}
 		trees[name] = fields[1] + " " + fields[0] + " " + fields[2]
-		if len(trees) > maxEntries || total > maxTree {
-			return nil, fmt.Errorf("the commit has more than %d files or %d MiB", maxEntries, maxTree>>20)
+		if err := fits(len(trees), total); err != nil {
+			return nil, 0, err
 		}
 	}
-	return trees, nil
+	return trees, total, nil
+}
+
+// fits refuses what is too large to write.
+func fits(entries int, bytes int64) error {
+	if entries > maxEntries || bytes > maxTree {
+		return fmt.Errorf("the commit has more than %d files or %d MiB", maxEntries, maxTree>>20)
+	}
+	return nil
 }

@@ -11,6 +11,14 @@ type export struct {
 	// tree identifies the content of a path; empty where there is nothing.
 	tree  func(path string) string
 	users int
+
+	// What follows is of commits alone: what Git knows of each path, how large all is, and the submodules to be filled in.
+	trees   map[string]string
+	size    int64
+	modules []submodule
+	// missing is true until the files are complete; whoever holds turn may touch all this.
+	missing bool
+	turn    chan struct{}
 }
 
 // shelf keeps the files of revisions while somebody uses them, and after that those of the latest one.

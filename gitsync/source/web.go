@@ -71,7 +71,7 @@ func (b *browser) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("it leads to %s://, which is not allowed", request.URL.Scheme)
 	}
 	atHome := request.URL.Scheme == b.home.Scheme && strings.EqualFold(request.URL.Host, b.home.Host)
-	if header := b.credentials.header(); header != "" && (atHome || b.everywhere && request.URL.Scheme == "https") {
+	if header := b.credentials.header(); header != "" && request.Header.Get("Authorization") == "" && (atHome || b.everywhere && request.URL.Scheme == "https") {
 		request = request.Clone(request.Context())
 		request.Header.Set("Authorization", strings.TrimPrefix(header, "Authorization: "))
 	}
@@ -86,6 +86,11 @@ func (b bounds) get(ctx context.Context, client *http.Client, at string, to io.W
 	if err != nil {
 		return errors.New("it is no URL")
 	}
+	return b.ask(client, request, to)
+}
+
+// ask writes the answer to a request, at most limit bytes.
+func (b bounds) ask(client *http.Client, request *http.Request, to io.Writer) error {
 	response, err := client.Do(request)
 	if err != nil {
 		return &gitsync.UnreachableError{Cause: withoutURL(err)}
@@ -100,7 +105,7 @@ func (b bounds) get(ctx context.Context, client *http.Client, at string, to io.W
 	}
 	n, err := io.Copy(to, io.LimitReader(response.Body, b.size+1))
 	if n > b.size {
-		return fmt.Errorf("it is larger than %d MiB", b.size>>20)
+		return fmt.Errorf("it is larger than %d bytes", b.size)
 	}
 	if err != nil {
 		return &gitsync.UnreachableError{Cause: fmt.Errorf("reading the answer: %w", withoutURL(err))}
