@@ -42,7 +42,6 @@ type decision struct {
 	now      metav1.Time
 	prepared Prepared
 	items    []item
-	digests  map[Key]string
 	rejected []brought
 	mask     Mask
 	refusal  gitopsv1.ApplicationCondition
@@ -52,11 +51,9 @@ type decision struct {
 }
 
 func newDecision(o Observation) *decision {
-	d := &decision{o: o, app: o.App.DeepCopy(), now: metav1.NewTime(o.Now.UTC().Truncate(time.Second)), digests: map[Key]string{}}
+	o.Live = awaitWorkloads(o.Live)
+	d := &decision{o: o, app: o.App.DeepCopy(), now: metav1.NewTime(o.Now.UTC().Truncate(time.Second))}
 	d.prepared = Prepare(o, o.Target)
-	for _, desired := range d.prepared.Objects {
-		d.digests[KeyOf(desired)] = Digest(desired)
-	}
 	d.items = compare(o, d.prepared)
 	objects := slices.Clone(d.prepared.Objects)
 	if o.Running != nil {

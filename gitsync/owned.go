@@ -32,7 +32,7 @@ func Adopt(desired, live *unstructured.Unstructured, rollouts []*unstructured.Un
 		a.service(rollouts)
 	case key.Group == groupGateway && strings.HasSuffix(key.Kind, "Route"):
 		a.route(rollouts)
-	case key.Group == groupRollouts && key.Kind == kindRollout:
+	case isRollout(key):
 		a.annotations()
 		if scaled(live) {
 			a.take("spec", "replicas")

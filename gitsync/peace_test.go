@@ -2,6 +2,7 @@ package gitsync
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -230,4 +231,95 @@ func TestARejectedManifestStaysHeldInASyncThatGoesOnBesidesABrokenCommit(t *test
 	w.health[hook] = Health{Status: Healthy}
 	w.settle(t)
 	wantStory(t, w, "apply ConfigMap prod/settings")
+}
+
+const (
+	referring = `
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: web, namespace: prod}
+spec:
+  workloadRef: {apiVersion: apps/v1, kind: Deployment, name: web}
+  strategy: {canary: {}}
+`
+	workload = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: prod}
+spec: {template: {spec: {containers: [{name: web, image: "web:1"}]}}}
+`
+)
+
+func TestARejectedCommitThatChangedTheWorkloadAloneIsHeldToo(t *testing.T) {
+	w := newWorld(automated)
+	k := key("apps", "Deployment", "web")
+	w.push("1111111111111111111111111111111111111111", docs(referring, workload))
+	w.settle(t)
+	w.push("2222222222222222222222222222222222222222", docs(referring, strings.ReplaceAll(workload, "web:1", "web:2")))
+	w.settle(t)
+	w.abort("error rate")
+	w.settle(t)
+	if said := w.told(); !strings.HasPrefix(said, "SyncError: Commit 2222222 is held: Rollout prod/web was aborted: error rate.") {
+		t.Errorf("it says %s", said)
+	}
+	undone := parse(workload)[0]
+	undone.SetAnnotations(w.objects[k].GetAnnotations())
+	w.put(undone, w.objects[k])
+	delete(w.objects[rolloutKey].Object, "status")
+	delete(w.health, rolloutKey)
+	w.story = nil
+	for range 3 {
+		w.settle(t)
+		w.now = w.now.Add(time.Hour)
+	}
+	wantStory(t, w)
+	w.push("3333333333333333333333333333333333333333", docs(referring, strings.ReplaceAll(workload, "web:1", "web:3")))
+	w.settle(t)
+	wantStory(t, w, "apply Deployment prod/web")
+	if said := w.told(); said != "" {
+		t.Errorf("it still says %s", said)
+	}
+}
+
+func TestASyncOfTheWorkloadByHandTriesARejectedCommitOnceMore(t *testing.T) {
+	w := newWorld(automated)
+	k := key("apps", "Deployment", "web")
+	w.push("aaaa", docs(referring, workload))
+	w.settle(t)
+	w.abort("error rate")
+	w.settle(t)
+	undone := parse(strings.ReplaceAll(workload, "web:1", "web:0"))[0]
+	undone.SetAnnotations(w.objects[k].GetAnnotations())
+	w.put(undone, w.objects[k])
+	delete(w.objects[rolloutKey].Object, "status")
+	delete(w.health, rolloutKey)
+	w.settle(t)
+	w.story = nil
+	w.sync(gitopsv1.SyncOperation{Resources: []gitopsv1.SyncResource{{Group: "apps", Kind: "Deployment", Name: "web"}}})
+	w.settle(t)
+	wantStory(t, w, "apply Deployment prod/web")
+}
+
+func TestARolloutIsOfACommitOnlyOnceItHasLookedAtItsWorkload(t *testing.T) {
+	w := newWorld(automated)
+	w.push("aaaa", docs(referring, workload))
+	w.settle(t)
+	look := func() {
+		generation := fmt.Sprint(w.objects[key("apps", "Deployment", "web")].GetGeneration())
+		w.objects[rolloutKey].Object["status"] = map[string]any{"workloadObservedGeneration": generation}
+		w.settle(t)
+	}
+	look()
+	if h := w.app.Status.Health; h.Status != gitopsv1.HealthHealthy {
+		t.Fatalf("%s at rest", h.Status)
+	}
+	w.push("bbbb", docs(referring, strings.ReplaceAll(workload, "web:1", "web:2")))
+	w.settle(t)
+	if s := w.app.Status; s.Sync.Status != gitopsv1.SyncSynced || s.Health.Status != gitopsv1.HealthProgressing {
+		t.Errorf("%s and %s before the Rollout looked", s.Sync.Status, s.Health.Status)
+	}
+	look()
+	if h := w.app.Status.Health; h.Status != gitopsv1.HealthHealthy {
+		t.Errorf("%s after it did", h.Status)
+	}
 }

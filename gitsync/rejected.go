@@ -10,8 +10,8 @@ import (
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 )
 
-// AnnotationRollouts holds, on an Application, which commit brought the manifest of each of its Rollouts, and whether the canary rejected it:
-// a list as JSON. The status of the wire contract has no place for it.
+// AnnotationRollouts holds, on an Application, which commit brought the manifest of each of its Rollouts, or that of its workload, and whether the
+// canary rejected it: a list as JSON. The status of the wire contract has no place for it.
 const AnnotationRollouts = "sluice-delivery.github.io/rollouts"
 
 // brought remembers which commit gave a Rollout its manifest.
@@ -21,11 +21,13 @@ type brought struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
 	Revision  string `json:"revision"`
-	// Digest identifies the manifest.
+	// Digest identifies the manifest, together with that of the workload.
 	Digest string `json:"digest"`
 	// Rejected is true if the Rollout was aborted when it held the manifest; Reason is what it said.
 	Rejected bool   `json:"rejected,omitempty"`
 	Reason   string `json:"reason,omitempty"`
+	// workload is what the workloadRef of the Rollout names, if that is among the same manifests.
+	workload Key
 }
 
 func (b brought) key() Key { return Key{b.Group, b.Kind, b.Namespace, b.Name} }
@@ -52,32 +54,73 @@ func broughtOf(app *gitopsv1.Application) (all []brought) {
 	return all
 }
 
+// release is the manifest of a Rollout and that of the workload that its workloadRef names, in which a commit may say what goes out just as well. The
+// workload is nil if it is not among the same manifests.
+type release struct{ rollout, workload *unstructured.Unstructured }
+
+// releasesIn lists the Rollouts among manifests, sorted by key.
+func releasesIn(p Prepared) (all []release) {
+	for _, manifest := range p.Objects {
+		if _, hook := HooksOf(manifest); hook || !isRollout(KeyOf(manifest)) {
+			continue
+		}
+		r := release{rollout: manifest}
+		if i := slices.IndexFunc(p.Objects, func(o *unstructured.Unstructured) bool { return refersTo(manifest, KeyOf(o)) }); i >= 0 {
+			r.workload = p.Objects[i]
+		}
+		all = append(all, r)
+	}
+	slices.SortFunc(all, func(a, b release) int { return compareKeys(a.key(), b.key()) })
+	return all
+}
+
+func isRollout(k Key) bool { return k.Group == groupRollouts && k.Kind == kindRollout }
+
+func (r release) key() Key { return KeyOf(r.rollout) }
+
+func (r release) digest() string {
+	if r.workload == nil {
+		return Digest(r.rollout)
+	}
+	return Digest(r.rollout) + "+" + Digest(r.workload)
+}
+
+// lives gives the living Rollout of a release if it and its workload are as their manifests say; nil if not.
+func (d *decision) lives(r release) (rollout *Live) {
+	for _, it := range d.items {
+		isWorkload := r.workload != nil && it.key == KeyOf(r.workload)
+		switch {
+		case it.key != r.key() && !isWorkload:
+		case it.differs || it.live == nil:
+			return nil
+		case !isWorkload:
+			rollout = it.live
+		}
+	}
+	return rollout
+}
+
 // remember brings the memory up to date with what lives. The first time that a Rollout holds a manifest tells which commit brought it, and if it is
 // aborted while it holds it, the manifest is rejected for as long as Git says the same.
 func (d *decision) remember() {
 	before := broughtOf(d.app)
 	var after []brought
-	for _, it := range d.items {
-		if it.key.Group != groupRollouts || it.key.Kind != kindRollout || it.desired == nil {
-			continue
-		}
-		i := slices.IndexFunc(before, func(b brought) bool { return b.key() == it.key })
-		entry := brought{Group: it.key.Group, Kind: it.key.Kind, Namespace: it.key.Namespace, Name: it.key.Name}
-		if i >= 0 {
+	for _, r := range releasesIn(d.prepared) {
+		k := r.key()
+		entry := brought{Group: k.Group, Kind: k.Kind, Namespace: k.Namespace, Name: k.Name}
+		if i := slices.IndexFunc(before, func(b brought) bool { return b.key() == k }); i >= 0 {
 			entry = before[i]
 		}
-		digest := d.digests[it.key]
-		if !it.differs && it.live != nil {
-			if entry.Digest != digest {
+		if live := d.lives(r); live != nil {
+			if digest := r.digest(); entry.Digest != digest {
 				entry.Revision, entry.Digest = d.o.Target.revision(), digest
 			}
-			reason, aborted := abortOf(it.live)
+			reason, aborted := abortOf(live)
 			entry.Reason, entry.Rejected = d.mask.Text(reason), aborted
 		}
-		if entry.Digest == "" {
-			continue
+		if entry.Digest != "" {
+			after = append(after, entry)
 		}
-		after = append(after, entry)
 	}
 	d.keep(after)
 	d.rejected = rejectedIn(after, d.prepared)
@@ -85,11 +128,19 @@ func (d *decision) remember() {
 
 // rejectedIn lists which of some manifests are remembered as rejected.
 func rejectedIn(memory []brought, p Prepared) (held []brought) {
-	for _, manifest := range p.Objects {
-		i := slices.IndexFunc(memory, func(b brought) bool { return b.key() == KeyOf(manifest) })
-		if i >= 0 && memory[i].Rejected && memory[i].Digest == Digest(manifest) {
-			held = append(held, memory[i])
+	if len(memory) == 0 {
+		return nil
+	}
+	for _, r := range releasesIn(p) {
+		i := slices.IndexFunc(memory, func(b brought) bool { return b.key() == r.key() })
+		if i < 0 || !memory[i].Rejected || memory[i].Digest != r.digest() {
+			continue
 		}
+		one := memory[i]
+		if r.workload != nil {
+			one.workload = KeyOf(r.workload)
+		}
+		held = append(held, one)
 	}
 	return held
 }
@@ -113,18 +164,20 @@ func (d *decision) keep(memory []brought) {
 // forgive forgets the rejections of the objects that somebody syncs by hand.
 func (d *decision) forgive(chosen func(Key) bool) {
 	memory := broughtOf(d.app)
+	tried := func(b brought) bool { return chosen(b.key()) || chosen(b.workload) }
 	for i := range memory {
-		if chosen(memory[i].key()) {
+		known := slices.IndexFunc(d.rejected, func(b brought) bool { return b.key() == memory[i].key() })
+		if chosen(memory[i].key()) || known >= 0 && tried(d.rejected[known]) {
 			memory[i].Rejected, memory[i].Reason = false, ""
 		}
 	}
-	d.rejected = slices.DeleteFunc(d.rejected, func(b brought) bool { return chosen(b.key()) })
+	d.rejected = slices.DeleteFunc(d.rejected, tried)
 	d.keep(memory)
 }
 
 // isHeld reports whether an object stays as it is because its manifest is among those that were rejected.
 func isHeld(rejected []brought, k Key) bool {
-	return slices.ContainsFunc(rejected, func(b brought) bool { return b.key() == k })
+	return slices.ContainsFunc(rejected, func(b brought) bool { return b.key() == k || b.workload == k })
 }
 
 // abortOf reports whether a Rollout was aborted while it held what it asks for now, and why.

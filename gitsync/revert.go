@@ -34,7 +34,7 @@ type Revert struct {
 	Tracked string
 	// Branch is where the revert belongs, without refs/heads/.
 	Branch string
-	// Rollout is the one that was aborted, and Digest that of its rejected manifest.
+	// Rollout is the one that was aborted, and Digest that of its rejected manifest and its workload's.
 	Rollout Key
 	Digest  string
 	// Subject and Body say so in the message of the commit.
@@ -137,9 +137,9 @@ func cannotRevert(spec gitopsv1.ApplicationSpec, commit, branch string) string {
 // Brings reports whether some material has another manifest for the rejected Rollout than the one that was rejected, so that what came after it
 // brought that.
 func (r Revert) Brings(o Observation, m Material) bool {
-	for _, manifest := range Prepare(o, m).Objects {
-		if KeyOf(manifest) == r.Rollout {
-			return Digest(manifest) != r.Digest
+	for _, release := range releasesIn(Prepare(o, m)) {
+		if release.key() == r.Rollout {
+			return release.digest() != r.Digest
 		}
 	}
 	return true
