@@ -68,7 +68,11 @@ type Rendering struct {
 }
 
 // UnreachableError says that a repository could not be asked. What was known of it stays true for a while, unlike after any other error.
-type UnreachableError struct{ Cause error }
+type UnreachableError struct {
+	Cause error
+	// Again is after how long it is worth to ask again, because only others were in the way; zero if there is no hurry.
+	Again time.Duration
+}
 
 func (e *UnreachableError) Error() string { return e.Cause.Error() }
 

@@ -81,6 +81,9 @@ func (c *Controller) pass(ctx context.Context, app *gitopsv1.Application) (ctrl.
 	if poll := c.poll(); after == 0 || poll < after {
 		after = poll
 	}
+	if s.again > 0 {
+		after = min(after, s.again)
+	}
 	next, written, err := kube.Settle(ctx, kube.MainPatch(c.Client), app, plan.App, after, problem)
 	c.measures.passed(app, plan.App, cmp.Or(s.Cluster.Server, serverOf(app.Spec.Destination)), written, c.now().Sub(began))
 	c.measures.found(s.Observation)

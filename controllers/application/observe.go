@@ -31,6 +31,8 @@ type seen struct {
 	memory  *memory
 	// trouble is what kept the destination from being read; the pass says so and is tried again.
 	trouble error
+	// again is when it is worth to come back, because only others were in the way; zero if nobody was.
+	again time.Duration
 }
 
 // observe gathers everything that a decision rests on. It only reads.
@@ -164,6 +166,9 @@ func (c *Controller) load(ctx context.Context, s *seen, sources []gitopsv1.Sourc
 	fail := func(err error) gitsync.Material {
 		var unreachable *gitsync.UnreachableError
 		m.Problem, m.Unreachable, m.Objects = err.Error(), errors.As(err, &unreachable), nil
+		if m.Unreachable && unreachable.Again > 0 {
+			s.again = unreachable.Again
+		}
 		return m
 	}
 	for i, source := range sources {
@@ -372,18 +377,14 @@ func (c *Controller) observePredictions(ctx context.Context, s *seen) error {
 		return nil
 	}
 	s.memory.ruled(slices.Concat(s.App.Spec.IgnoreDifferences, s.Settings.Ignore))
-	var ask []*unstructured.Unstructured
-	living := map[gitsync.Key]*unstructured.Unstructured{}
-	for _, l := range s.Live {
-		living[gitsync.KeyOf(l.Object)] = l.Object
-	}
-	for _, o := range gitsync.Questions(s.Observation) {
-		key := gitsync.KeyOf(o)
-		if live := living[key]; live != nil && s.memory.agreed[key] == agree(o, live) {
-			s.Predicted[gitsync.Digest(o)] = gitsync.Prediction{Object: live}
+	var ask []gitsync.Write
+	for _, q := range gitsync.Questions(s.Observation) {
+		key := gitsync.KeyOf(q.Object)
+		if q.Live != nil && s.memory.agreed[key] == agree(q) {
+			s.Predicted[gitsync.Digest(q.Object)] = gitsync.Prediction{Object: q.Live}
 			continue
 		}
-		ask = append(ask, o)
+		ask = append(ask, q)
 	}
 	if len(ask) == 0 {
 		return nil
@@ -400,23 +401,22 @@ func (s *seen) predict(ctx context.Context, ask []*unstructured.Unstructured, li
 	answers := make([]gitsync.Prediction, len(ask))
 	problems := make([]error, len(ask))
 	each(len(ask), func(i int) { answers[i], problems[i] = w.DryRun(ctx, ask[i]) })
-	for i, o := range ask {
-		key := gitsync.KeyOf(o)
-		s.Predicted[gitsync.Digest(o)] = answers[i]
-		live := living[key]
-		if live == nil || answers[i].Object == nil {
+	for i, q := range ask {
+		key := gitsync.KeyOf(q.Object)
+		s.Predicted[gitsync.Digest(q.Object)] = answers[i]
+		if q.Live == nil || answers[i].Object == nil {
 			continue
 		}
-		changes, err := gitsync.Changes(answers[i].Object, live, s.Ignored(live))
+		changes, err := gitsync.Changes(answers[i].Object, q.Live, s.Ignored(q.Live))
 		if err == nil && !changes {
-			s.memory.agreed[key] = agree(o, live)
+			s.memory.agreed[key] = agree(q)
 		}
 	}
 	return errors.Join(problems...)
 }
 
-func agree(manifest, live *unstructured.Unstructured) agreement {
-	return agreement{gitsync.Digest(manifest), gitsync.NormalDigest(live)}
+func agree(q gitsync.Write) agreement {
+	return agreement{gitsync.Digest(q.Object), gitsync.NormalDigest(q.Live)}
 }
 
 // writer writes as the service account that the project names for the destination.

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -23,14 +24,15 @@ const (
 	indexMemory = 256 << 20
 )
 
-// chartRepository is one Helm repository as one set of credentials sees it; whoever holds turn may touch it.
+// chartRepository is one Helm repository as one set of credentials sees it; whoever has entered by turn may touch it.
 type chartRepository struct {
 	dir         string
 	credentials credentials
-	turn        chan struct{}
+	turn, host  *queue
 	// versions of the charts that were asked for, from the index of the moment asked.
 	versions map[string][]chartVersion
 	asked    time.Time
+	vain     vain
 	shelf    shelf
 }
 
@@ -105,13 +107,12 @@ func (r *Repositories) openCharts(ctx context.Context, want gitsync.Want) (*char
 		return nil, nil, nil, err
 	}
 	id, dir := r.place("charts "+at.String()+fmt.Sprint(everywhere), c)
+	host := r.host(at.Hostname())
 	repo := one(r, &r.charts, id, func() *chartRepository {
-		return &chartRepository{dir: dir, credentials: c, turn: make(chan struct{}, 1)}
+		return &chartRepository{dir: dir, credentials: c, turn: newQueue(1, r.waits()), host: host}
 	})
-	select {
-	case repo.turn <- struct{}{}:
-	case <-ctx.Done():
-		return nil, nil, nil, fmt.Errorf("waiting for %s: %w", at, ctx.Err())
+	if err := repo.turn.enter(ctx); err != nil {
+		return nil, nil, nil, unreachable(fmt.Errorf("waiting for %s: %w", at, err))
 	}
 	if err := os.MkdirAll(repo.dir, 0o700); err != nil {
 		repo.leave()
@@ -120,18 +121,36 @@ func (r *Repositories) openCharts(ctx context.Context, want gitsync.Want) (*char
 	return repo, at, client, nil
 }
 
-func (c *chartRepository) leave() { <-c.turn }
+func (c *chartRepository) leave() { c.turn.leave() }
+
+// get writes what lies at a URL.
+func (c *chartRepository) get(ctx context.Context, client *http.Client, b bounds, at string, to io.Writer) error {
+	if err := c.host.enter(ctx); err != nil {
+		return err
+	}
+	defer c.host.leave()
+	return b.get(ctx, client, at, to)
+}
 
 func (c *chartRepository) index() string { return filepath.Join(c.dir, "index.yaml") }
 
 // versions lists the versions of a chart. The index is asked for once an interval however many charts are used, and read in a child, because
 // it may be of any size and shape.
 func (r *Repositories) versions(ctx context.Context, c *chartRepository, at *url.URL, client *http.Client, want gitsync.Want, began time.Time) ([]chartVersion, error) {
-	if stale := time.Since(c.asked) >= r.Poll; c.versions == nil || stale || want.Fresh && c.asked.Before(began) {
+	oldest := time.Now().Add(-r.Poll)
+	if want.Fresh && began.After(oldest) {
+		oldest = began
+	}
+	if c.versions == nil || c.asked.Before(oldest) {
+		if err := c.vain.since(oldest); err != nil {
+			return nil, err
+		}
 		asked := time.Now()
 		var text bytes.Buffer
-		if err := (bounds{r.Timeout, maxIndex}).get(ctx, client, at.JoinPath("index.yaml").String(), &text); err != nil {
-			return nil, c.credentials.fit(fmt.Errorf("asking %s for its charts: %w", at, err))
+		if err := c.get(ctx, client, bounds{r.Timeout, maxIndex}, at.JoinPath("index.yaml").String(), &text); err != nil {
+			err = c.credentials.fit(fmt.Errorf("asking %s for its charts: %w", at, err))
+			c.vain = inVain(ctx, err, asked)
+			return nil, err
 		}
 		if err := os.WriteFile(c.index(), text.Bytes(), 0o600); err != nil {
 			return nil, err
@@ -169,7 +188,7 @@ func (r *Repositories) download(ctx context.Context, c *chartRepository, at *url
 	}
 	defer os.Remove(archive.Name())
 	defer archive.Close()
-	if err := (bounds{r.Timeout, maxPacked}).get(ctx, client, base.ResolveReference(link).String(), archive); err != nil {
+	if err := c.get(ctx, client, bounds{r.Timeout, maxPacked}, base.ResolveReference(link).String(), archive); err != nil {
 		return nil, err
 	}
 	digest, err := digestOf(archive)

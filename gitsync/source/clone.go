@@ -13,10 +13,10 @@ import (
 	"github.com/sluice-delivery/sluice/gitsync"
 )
 
-// clone is one Git repository as one set of credentials sees it; whoever holds turn may touch it.
+// clone is one Git repository as one set of credentials sees it; whoever has entered by turn may touch it.
 type clone struct {
 	dir     string
-	turn    chan struct{}
+	turn    *queue
 	listing listing
 	shelf   shelf
 	// verified has what was found to be signed as a policy wants.
@@ -28,22 +28,29 @@ type listing struct {
 	mu    sync.Mutex
 	refs  refs
 	asked time.Time
+	vain  vain
 }
 
-// since gives the branches and tags if the repository was asked at a moment or later; nil if not.
-func (l *listing) since(at time.Time) refs {
+// since gives the branches and tags if the repository was asked at a moment or later, or why it could not be asked; nil if it was not asked.
+func (l *listing) since(at time.Time) (refs, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.asked.Before(at) {
-		return nil
+		return nil, l.vain.since(at)
 	}
-	return l.refs
+	return l.refs, nil
 }
 
 func (l *listing) set(r refs, asked time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.refs, l.asked = r, asked
+	l.refs, l.asked, l.vain = r, asked, vain{}
+}
+
+func (l *listing) failed(v vain) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.vain = v
 }
 
 // resolveCommit gives the commit that a source asks for. A full SHA is taken as it is, without asking.
@@ -66,11 +73,12 @@ func (r *Repositories) resolveCommit(ctx context.Context, want gitsync.Want, rev
 	if err != nil {
 		return "", err
 	}
-	known := c.listing.since(oldest)
-	if known == nil {
-		if known, err = c.list(ctx, git, oldest); err != nil {
-			return "", err
-		}
+	known, err := c.listing.since(oldest)
+	if known == nil && err == nil {
+		known, err = c.list(ctx, git, oldest)
+	}
+	if err != nil {
+		return "", err
 	}
 	sha, err := known.find(revision, want.Source.TagPrefix)
 	if err != nil {
@@ -86,13 +94,15 @@ func (c *clone) list(ctx context.Context, git *runner, oldest time.Time) (refs, 
 	}
 	defer c.leave()
 	defer git.close()
-	if known := c.listing.since(oldest); known != nil {
-		return known, nil
+	if known, err := c.listing.since(oldest); known != nil || err != nil {
+		return known, err
 	}
 	at := time.Now()
-	out, err := git.run(ctx, nil, "ls-remote", "--end-of-options", git.address.remote)
+	out, err := git.ask(ctx, "ls-remote", "--end-of-options", git.address.remote)
 	if err != nil {
-		return nil, &gitsync.UnreachableError{Cause: fmt.Errorf("asking %s for its branches and tags: %w", git.address.shown, err)}
+		err = unreachable(fmt.Errorf("asking %s for its branches and tags: %w", git.address.shown, err))
+		c.listing.failed(inVain(ctx, err, at))
+		return nil, err
 	}
 	known := parseRefs(out)
 	c.listing.set(known, at)
@@ -190,19 +200,17 @@ func (r *Repositories) find(ctx context.Context, want gitsync.Want) (*clone, *ru
 	}
 	git := r.runner(a, credentials, keys)
 	id, dir := r.place(a.remote, credentials)
-	return one(r, &r.clones, id, func() *clone { return &clone{dir: dir, turn: make(chan struct{}, 1)} }), git, nil
+	return one(r, &r.clones, id, func() *clone { return &clone{dir: dir, turn: newQueue(1, r.waits())} }), git, nil
 }
 
 func (r *Repositories) runner(a address, c credentials, keys Keys) *runner {
-	return &runner{address: a, credentials: c, keys: keys, timeout: r.Timeout, protocols: strings.Join(append([]string{"https", "ssh"}, r.Schemes...), ":")}
+	return &runner{address: a, host: r.host(a.host), credentials: c, keys: keys, timeout: r.Timeout, protocols: strings.Join(append([]string{"https", "ssh"}, r.Schemes...), ":")}
 }
 
 // enter waits for the turn of the caller. leave and close must be called unless there is an error.
 func (c *clone) enter(ctx context.Context, git *runner) error {
-	select {
-	case c.turn <- struct{}{}:
-	case <-ctx.Done():
-		return fmt.Errorf("waiting for %s: %w", git.address.shown, ctx.Err())
+	if err := c.turn.enter(ctx); err != nil {
+		return unreachable(fmt.Errorf("waiting for %s: %w", git.address.shown, err))
 	}
 	if err := git.prepare(); err != nil {
 		c.leave()
@@ -215,7 +223,7 @@ func (c *clone) enter(ctx context.Context, git *runner) error {
 	return nil
 }
 
-func (c *clone) leave() { <-c.turn }
+func (c *clone) leave() { c.turn.leave() }
 
 func (c *clone) bare() string { return filepath.Join(c.dir, "bare.git") }
 
@@ -244,12 +252,12 @@ func (c *clone) bring(ctx context.Context, git *runner, revision string) error {
 		return nil
 	}
 	alone := append(append([]string{"--git-dir=" + c.bare()}, fetching...), "--depth=1", "--end-of-options", git.address.remote, "+"+revision+":refs/kept/"+revision)
-	_, refused := git.run(ctx, nil, alone...)
+	_, refused := git.ask(ctx, alone...)
 	if refused == nil {
 		return nil
 	}
-	if err := c.deepen(ctx, git); err != nil {
-		return &gitsync.UnreachableError{Cause: refused}
+	if errors.Is(refused, errHeldUp) || c.deepen(ctx, git) != nil {
+		return unreachable(refused)
 	}
 	if !c.has(ctx, git, revision) {
 		return fmt.Errorf("no branch or tag leads to this commit any more")
@@ -263,6 +271,6 @@ func (c *clone) deepen(ctx context.Context, git *runner) error {
 	if _, err := os.Stat(filepath.Join(c.bare(), "shallow")); err == nil {
 		deep = append(deep, "--unshallow")
 	}
-	_, err := git.run(ctx, nil, append(deep, "--prune", "--end-of-options", git.address.remote, "+refs/heads/*:refs/all/heads/*", "+refs/tags/*:refs/all/tags/*")...)
+	_, err := git.ask(ctx, append(deep, "--prune", "--end-of-options", git.address.remote, "+refs/heads/*:refs/all/heads/*", "+refs/tags/*:refs/all/tags/*")...)
 	return err
 }

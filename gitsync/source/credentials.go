@@ -214,10 +214,10 @@ func (c credentials) plain(text string) string {
 
 // fit is an error whose words are plain; it stays what it is.
 func (c credentials) fit(err error) error {
-	var unreachable *gitsync.UnreachableError
+	var gone *gitsync.UnreachableError
 	plain := errors.New(c.plain(err.Error()))
-	if errors.As(err, &unreachable) {
-		return &gitsync.UnreachableError{Cause: plain}
+	if errors.As(err, &gone) {
+		return &gitsync.UnreachableError{Cause: plain, Again: gone.Again}
 	}
 	return plain
 }

@@ -24,6 +24,7 @@ const (
 // runner runs git for one repository with its credentials in private files and in the environment of the child, never on a command line.
 type runner struct {
 	address     address
+	host        *queue
 	credentials credentials
 	keys        Keys
 	protocols   string
@@ -88,6 +89,15 @@ func (r *runner) prepare() error {
 }
 
 func (r *runner) close() error { return os.RemoveAll(r.files) }
+
+// ask runs git where it asks the server.
+func (r *runner) ask(ctx context.Context, args ...string) ([]byte, error) {
+	if err := r.host.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer r.host.leave()
+	return r.run(ctx, nil, args...)
+}
 
 // run gives the output of git, also that of one that failed. Its error is for people: bounded, on one line, without secrets and control characters.
 func (r *runner) run(ctx context.Context, extra []string, args ...string) ([]byte, error) {

@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -36,7 +35,8 @@ type registry struct {
 	dir         string
 	credentials credentials
 	shelf       shelf
-	mu          sync.Mutex
+	turn, host  *queue
+	vain        vain
 	// known has what tags and constraints were resolved to.
 	known map[string]resolved
 }
@@ -73,8 +73,10 @@ func (r *Repositories) fetchArtifact(ctx context.Context, want gitsync.Want, rev
 	if err != nil {
 		return gitsync.Checkout{}, at.credentials.fit(fmt.Errorf("asking %s for %.80q: %w", from.Reference, revision, err))
 	}
-	at.mu.Lock()
-	defer at.mu.Unlock()
+	if err := at.turn.enter(ctx); err != nil {
+		return gitsync.Checkout{}, unreachable(fmt.Errorf("waiting for %s: %w", from.Reference, err))
+	}
+	defer at.turn.leave()
 	e := at.shelf.take(found.digest)
 	if e == nil {
 		ctx, cancel := context.WithTimeout(ctx, r.Timeout)
@@ -121,7 +123,10 @@ func (r *Repositories) openRegistry(ctx context.Context, want gitsync.Want) (*re
 	})}
 	repo.MaxMetadataBytes = maxManifest
 	id, dir := r.place(ociScheme+name, c)
-	return one(r, &r.registries, id, func() *registry { return &registry{dir: dir, credentials: c, known: map[string]resolved{}} }), repo, os.MkdirAll(dir, 0o700)
+	host := r.host(home.Hostname())
+	return one(r, &r.registries, id, func() *registry {
+		return &registry{dir: dir, credentials: c, known: map[string]resolved{}, turn: newQueue(1, r.waits()), host: host}
+	}), repo, os.MkdirAll(dir, 0o700)
 }
 
 var digestPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
@@ -134,14 +139,43 @@ func (r *Repositories) lookUp(ctx context.Context, at *registry, from *oras.Repo
 	if revision == "" {
 		revision = "latest"
 	}
-	at.mu.Lock()
-	defer at.mu.Unlock()
-	if known, found := at.known[revision]; found && !fresh && time.Since(known.asked) < r.Poll {
+	began := time.Now()
+	if err := at.turn.enter(ctx); err != nil {
+		return resolved{}, err
+	}
+	defer at.turn.leave()
+	oldest := time.Now().Add(-r.Poll)
+	if fresh {
+		oldest = began
+	}
+	if known, found := at.known[revision]; found && !known.asked.Before(oldest) {
 		return known, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
-	defer cancel()
+	if err := at.vain.since(oldest); err != nil {
+		return resolved{}, err
+	}
 	asked := time.Now()
+	answer, err := at.look(ctx, from, revision, r.Timeout)
+	if err != nil {
+		var gone *gitsync.UnreachableError
+		if errors.As(err, &gone) {
+			at.vain = inVain(ctx, err, asked)
+		}
+		return resolved{}, err
+	}
+	answer.asked = asked
+	at.known[revision], at.known[versionOf(answer.tag)], at.vain = answer, answer, vain{}
+	return answer, nil
+}
+
+// look asks the server.
+func (r *registry) look(ctx context.Context, from *oras.Repository, revision string, timeout time.Duration) (resolved, error) {
+	if err := r.host.enter(ctx); err != nil {
+		return resolved{}, err
+	}
+	defer r.host.leave()
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	tag := tagOf(revision)
 	found, err := from.Resolve(ctx, tag)
 	if errors.Is(err, errdef.ErrNotFound) || errors.Is(err, errdef.ErrInvalidReference) {
@@ -153,9 +187,7 @@ func (r *Repositories) lookUp(ctx context.Context, at *registry, from *oras.Repo
 	if err != nil {
 		return resolved{}, &gitsync.UnreachableError{Cause: withoutURL(err)}
 	}
-	answer := resolved{tag: tag, digest: found.Digest.String(), asked: asked}
-	at.known[revision], at.known[versionOf(tag)] = answer, answer
-	return answer, nil
+	return resolved{tag: tag, digest: found.Digest.String()}, nil
 }
 
 // tagOf and versionOf write the plus sign of a version, which no tag may have, as Helm does.
@@ -183,6 +215,10 @@ func newestTag(ctx context.Context, from *oras.Repository, constraint string) (s
 
 // pull unpacks the one layer of an artifact. Manifest and layer are what their digests say, or nothing is unpacked.
 func (r *registry) pull(ctx context.Context, from *oras.Repository, revision string) (*export, error) {
+	if err := r.host.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer r.host.leave()
 	about, err := from.Resolve(ctx, revision)
 	if err != nil {
 		return nil, &gitsync.UnreachableError{Cause: withoutURL(err)}

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -28,7 +29,11 @@ type Repositories struct {
 	// Schemes are allowed besides https and ssh, such as http on a loopback address.
 	Schemes []string
 
+	// patience is shorter in tests.
+	patience time.Duration
+
 	mu         sync.Mutex
+	hosts      map[string]*queue
 	clones     map[string]*clone
 	charts     map[string]*chartRepository
 	registries map[string]*registry
@@ -96,6 +101,13 @@ func one[T any](r *Repositories, all *map[string]*T, id string, create func() *T
 	}
 	return (*all)[id]
 }
+
+// host lets in who asks a server.
+func (r *Repositories) host(name string) *queue {
+	return one(r, &r.hosts, name, func() *queue { return newQueue(perHost, r.waits()) })
+}
+
+func (r *Repositories) waits() time.Duration { return cmp.Or(r.patience, patience) }
 
 // kind of a repository, as a source names it.
 type kind int

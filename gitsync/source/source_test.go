@@ -27,6 +27,7 @@ const canary = "canary-5f1d"
 type remote struct {
 	dir, url string
 	listings atomic.Int32
+	refused  atomic.Int32
 }
 
 func (r *remote) git(t *testing.T, args ...string) string {
@@ -64,6 +65,7 @@ func serve(t *testing.T) *remote {
 	backend := &cgi.Handler{Path: program, Args: []string{"http-backend"}, Env: []string{"GIT_PROJECT_ROOT=" + filepath.Dir(r.dir), "GIT_HTTP_EXPORT_ALL=1"}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		if _, password, _ := q.BasicAuth(); password != canary {
+			r.refused.Add(1)
 			http.Error(w, "who are you", http.StatusUnauthorized)
 			return
 		}
