@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -9,6 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/gitsync/generate"
+	"github.com/sluice-delivery/sluice/gitsync/scm"
 )
 
 func TestGeneratorsSeeOnlyWhatTheProjectOfTheSetPermits(t *testing.T) {
@@ -37,5 +42,27 @@ func TestGeneratorsSeeOnlyWhatTheProjectOfTheSetPermits(t *testing.T) {
 				t.Errorf("error %v, want one about %q", err, test.want)
 			}
 		})
+	}
+}
+
+func TestGitAndServersAreAskedTogether(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `[]`) }))
+	t.Cleanup(server.Close)
+	scheme := kruntime.NewScheme()
+	if err := gitopsv1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	objects := fake.NewClientBuilder().WithScheme(scheme).Build()
+	l := library{providers: &scm.Asker{Reader: objects, Namespace: "argocd"}, namespace: "argocd"}
+	set := &gitopsv1.ApplicationSet{ObjectMeta: metav1.ObjectMeta{Namespace: "argocd", Name: "set"}}
+	provider := generate.Question{About: generate.AboutPullRequests, Generator: `{"pullRequest":{"gitea":{"owner":"o","repo":"r","api":"` + server.URL + `"}}}`}
+	answers, err := l.Answer(t.Context(), set, []generate.Question{provider}, false)
+	if _, answered := answers[provider]; err != nil || !answered {
+		t.Errorf("%v, %v", answers, err)
+	}
+	set.Spec.Template.Spec.Project = "nowhere"
+	l.projects = objects
+	if answers, err = l.Answer(t.Context(), set, []generate.Question{provider, {About: generate.AboutTree, Repository: "https://git.example.com/r"}}, false); err == nil || len(answers) > 0 {
+		t.Errorf("a repository of a project that does not exist: %v, %v", answers, err)
 	}
 }

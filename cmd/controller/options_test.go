@@ -5,6 +5,7 @@ import (
 	"flag"
 	"io"
 	"log/slog"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -43,8 +44,11 @@ func TestEveryOptionIsRead(t *testing.T) {
 		"Git-sync":             {args: []string{"--gitops-namespace=git", "--gitops-poll=10s"}, change: func(o *options) { o.gitopsNamespace, o.gitopsPoll = "git", 10*time.Second }},
 		"webhooks":             {args: []string{"--webhook-bind-address=:8070"}, change: func(o *options) { o.webhookAddress = ":8070" }},
 		"schemes":              {args: []string{"--git-scheme=http", "--git-scheme=git"}, change: func(o *options) { o.gitSchemes = []string{"http", "git"} }},
-		"log":                  {args: []string{"--log-level=debug", "--log-format=text"}, change: func(o *options) { o.logLevel, o.logFormat = slog.LevelDebug, "text" }},
-		"version":              {args: []string{"--version"}, change: func(o *options) { o.version = true }},
+		"providers": {args: []string{"--allowed-scm-providers=https://Git.example.com/,http://tea:3000", "--allowed-scm-providers=https://lab"}, change: func(o *options) {
+			o.scmProviders = []*url.URL{{Scheme: "https", Host: "git.example.com"}, {Scheme: "http", Host: "tea:3000"}, {Scheme: "https", Host: "lab"}}
+		}},
+		"log":     {args: []string{"--log-level=debug", "--log-format=text"}, change: func(o *options) { o.logLevel, o.logFormat = slog.LevelDebug, "text" }},
+		"version": {args: []string{"--version"}, change: func(o *options) { o.version = true }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := parse(test.args, io.Discard)
@@ -71,6 +75,8 @@ func TestAnOptionThatCannotWorkIsRefusedByName(t *testing.T) {
 		"--gitops-namespace=A_b":     "--gitops-namespace",
 		"--gitops-poll=1ms":          "--gitops-poll",
 		"--git-scheme=file":          "--git-scheme",
+		"--allowed-scm-providers=,":  "allowed-scm-providers",
+		"--allowed-scm-providers=h":  "must be a URL",
 		"--log-format=xml":           "--log-format",
 		"--log-level=loud":           "log-level",
 		"--namespace=A_b":            "A_b",
@@ -96,7 +102,7 @@ func TestHelpNamesEveryOption(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"kubeconfig", "leader-elect", "leader-election-namespace", "metrics-bind-address", "health-probe-bind-address",
-		"pprof-bind-address", "instance-id", "namespace", "qps", "burst", "concurrency", "gitops-namespace", "gitops-poll", "git-scheme", "webhook-bind-address", "log-level", "log-format", "version"} {
+		"pprof-bind-address", "instance-id", "namespace", "qps", "burst", "concurrency", "gitops-namespace", "gitops-poll", "git-scheme", "allowed-scm-providers", "webhook-bind-address", "log-level", "log-format", "version"} {
 		if !strings.Contains(text.String(), "-"+name+" ") && !strings.Contains(text.String(), "-"+name+"\n") {
 			t.Errorf("help says nothing of %s", name)
 		}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -141,7 +143,7 @@ func ask(ctx context.Context, f forge, q generate.Question) (answer generate.Ans
 	case generate.AboutBranches:
 		answer.Branches, err = f.branches(ctx, q.Repository, q.Revision)
 	case generate.AboutPath:
-		answer.Exists, err = f.holds(ctx, q.Repository, q.Revision, q.Path)
+		answer.Exists, err = f.holds(ctx, q.Repository, q.Revision, strings.TrimPrefix(path.Clean("/"+q.Path), "/"))
 	case generate.AboutPullRequests:
 		answer.PullRequests, err = f.pullRequests(ctx)
 		if isNotFound(err) {

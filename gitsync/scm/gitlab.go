@@ -94,7 +94,6 @@ func (g gitLab) branches(ctx context.Context, repository, only string) ([]genera
 
 // holds asks for a file, then for a folder: there is no question for either.
 func (g gitLab) holds(ctx context.Context, repository, branch, path string) (bool, error) {
-	path = strings.Trim(path, "/")
 	below := "/projects/" + url.PathEscape(repository) + "/repository"
 	found, err := g.exists(ctx, http.MethodHead, below+"/files/"+url.PathEscape(path), url.Values{"ref": {branch}})
 	if found || err != nil {

@@ -26,7 +26,7 @@ func TestProvidersAreAskedAsTheyDocument(t *testing.T) {
 	repositories := generate.Question{About: generate.AboutRepositories}
 	branches := generate.Question{About: generate.AboutBranches, Repository: "shop/web"}
 	trunk := generate.Question{About: generate.AboutBranches, Repository: "shop/web", Revision: "rel/1"}
-	path := generate.Question{About: generate.AboutPath, Repository: "shop/web", Revision: "rel/1", Path: "deploy/a b.yaml"}
+	path := generate.Question{About: generate.AboutPath, Repository: "shop/web", Revision: "rel/1", Path: "../../deploy/./a b.yaml/"}
 	labels := generate.Question{About: generate.AboutLabels, Repository: "shop/web"}
 	requests := generate.Question{About: generate.AboutPullRequests}
 	for _, c := range []struct {
