@@ -194,7 +194,7 @@ type SCMBitbucketServer struct {
 type SCMGitea struct {
 	// Owner of the repositories.
 	Owner string `json:"owner"`
-	// URL of the server; the public one if absent.
+	// URL of the server.
 	API string `json:"api"`
 	// Token, in a Secret; only public repositories if absent.
 	// +optional
@@ -352,7 +352,7 @@ type PullRequestGitea struct {
 	Owner string `json:"owner"`
 	// Name of the repository.
 	Repo string `json:"repo"`
-	// URL of the server; the public one if absent.
+	// URL of the server.
 	API string `json:"api"`
 	// Token, in a Secret; only public repositories if absent.
 	// +optional
