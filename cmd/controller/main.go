@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 
 	"github.com/go-logr/logr"
 	"k8s.io/klog/v2"
@@ -17,6 +18,10 @@ import (
 	"github.com/sluice-delivery/sluice/gitsync/source"
 	"github.com/sluice-delivery/sluice/internal/build"
 )
+
+// garbagePercent is how much the heap may grow between collections unless GOGC says otherwise: a process that mostly waits pays little for a small
+// heap.
+const garbagePercent = 40
 
 func main() {
 	switch {
@@ -35,6 +40,9 @@ func main() {
 	case o.version:
 		fmt.Println(build.Version())
 		return
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
 	}
 	logTo(o, os.Stderr)
 	if err := run(ctrl.SetupSignalHandler(), o); err != nil {
