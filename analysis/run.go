@@ -170,7 +170,7 @@ func Place(want *v1alpha1.AnalysisRun, existing []v1alpha1.AnalysisRun) (run *v1
 		switch {
 		case !ok:
 			return run, false
-		case sameOwner(taken, want) && !taken.Status.Phase.Completed() && taken.DeletionTimestamp == nil && sameQuestion(taken.Spec, want.Spec):
+		case sameOwner(taken, want) && !taken.Status.Phase.Completed() && taken.DeletionTimestamp == nil && SameQuestion(taken.Spec, want.Spec):
 			return taken.DeepCopy(), true
 		}
 		run.Name = base + "." + strconv.Itoa(attempt)
@@ -182,7 +182,8 @@ func sameOwner(a, b *v1alpha1.AnalysisRun) bool {
 	return x != nil && y != nil && x.UID == y.UID
 }
 
-func sameQuestion(a, b v1alpha1.AnalysisRunSpec) bool {
+// SameQuestion reports whether a run that is not told to stop asks what another one would: metrics, arguments, dry runs and retention are equal.
+func SameQuestion(a, b v1alpha1.AnalysisRunSpec) bool {
 	return !a.Terminate &&
 		equality.Semantic.DeepEqual(a.Metrics, b.Metrics) && equality.Semantic.DeepEqual(a.Args, b.Args) &&
 		equality.Semantic.DeepEqual(a.DryRun, b.DryRun) &&

@@ -126,10 +126,10 @@ func planBlueGreenServices(o *Observation, p *position, plan *Plan) {
 func wantedBlueGreenRuns(o *Observation, p *position, b *v1alpha1.BlueGreenStrategy) (wanted []runWish) {
 	if b.PrePromotionAnalysis != nil && p.runs.pre == nil && !p.activeServes(o) && !p.status.BlueGreen.ScaleUpPreviewCheckPoint &&
 		enough(o, p, v1alpha1.PreviewReplicaCount(o.Rollout)) && (b.PreviewService == "" || o.Canary.Hash == p.status.CurrentPodHash) {
-		wanted = append(wanted, runWish{kind: analysis.TypePrePromotion, what: *b.PrePromotionAnalysis})
+		wanted = append(wanted, p.wishFor(analysis.TypePrePromotion))
 	}
 	if b.PostPromotionAnalysis != nil && p.runs.post == nil && p.activeServes(o) {
-		wanted = append(wanted, runWish{kind: analysis.TypePostPromotion, what: *b.PostPromotionAnalysis})
+		wanted = append(wanted, p.wishFor(analysis.TypePostPromotion))
 	}
 	return wanted
 }

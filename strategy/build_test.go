@@ -88,7 +88,9 @@ func named(name string) func(*Observation) {
 
 // checked has the template that the analyses of the tests name.
 func checked(o *Observation) {
-	o.Library = analysis.Library{Templates: map[string]v1alpha1.AnalysisTemplateSpec{"check": {Metrics: []v1alpha1.Metric{
-		{Name: "good", Provider: v1alpha1.MetricProvider{Web: &v1alpha1.WebMetric{URL: "http://check.example/"}}},
-	}}}}
+	o.Library = analysis.Library{Templates: map[string]v1alpha1.AnalysisTemplateSpec{"check": {Metrics: checkOf("good")}}}
+}
+
+func checkOf(metric string) []v1alpha1.Metric {
+	return []v1alpha1.Metric{{Name: metric, Provider: v1alpha1.MetricProvider{Web: &v1alpha1.WebMetric{URL: "http://check.example/"}}}}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,13 +18,21 @@ import (
 	"github.com/sluice-delivery/sluice/trafficrouting"
 )
 
-// TemplatesNeeded lists the revisions whose pod templates a decision needs: those that a step of the kind experiment names which has no Experiment yet.
+// TemplatesNeeded lists the revisions whose pod templates a decision needs: those that a step of the kind experiment names which has no Experiment
+// yet, or whose Experiment was made for the steps as they were before an edit.
 func TemplatesNeeded(r *v1alpha1.Rollout) []string {
 	s, c := &r.Status, r.Spec.Strategy.Canary
-	if c == nil || s.Abort || s.PromoteFull || s.Canary.CurrentExperiment != "" || s.StableRS == "" || s.StableRS == s.CurrentPodHash {
+	if c == nil || s.StableRS == "" || s.StableRS == s.CurrentPodHash {
 		return nil
 	}
-	e := experimentAt(c.Steps, indexOf(s))
+	index := indexOf(s)
+	switch {
+	case s.CurrentStepHash != v1alpha1.StepHash(r):
+		index = 0
+	case s.Abort || s.PromoteFull || s.Canary.CurrentExperiment != "":
+		return nil
+	}
+	e := experimentAt(c.Steps, index)
 	if e == nil {
 		return nil
 	}
@@ -64,7 +73,7 @@ func pickExperiment(o *Observation, p *position) *v1alpha1.Experiment {
 		case !p.isTrial(e.Name) || e.DeletionTimestamp != nil:
 		case e.Name == p.status.Canary.CurrentExperiment:
 			return e
-		case adopted == nil && p.adoptableTrial(e):
+		case adopted == nil && p.adoptableTrial(e) && p.stillTried(o, e):
 			adopted = e
 		}
 	}
@@ -95,6 +104,40 @@ func (p *position) adoptableTrial(e *v1alpha1.Experiment) bool {
 	default:
 		return d != nil && d.RolloutStartedAt != nil && e.CreationTimestamp.After(d.RolloutStartedAt.Time)
 	}
+}
+
+// stillTried reports whether an Experiment is what would be made now. After an edit of the steps it must be the same in everything; where the
+// status was lost, the pod templates were not read and there is nothing to compare with.
+func (p *position) stillTried(o *Observation, e *v1alpha1.Experiment) bool {
+	known := o.Rollout.Status.CurrentStepHash
+	if o.Invalid != "" || known == "" || known == p.status.CurrentStepHash {
+		return true
+	}
+	step := experimentAt(p.steps, p.index())
+	if !p.templatesRead(o, step) {
+		return false
+	}
+	want, err := p.composeExperiment(o, step)
+	return err == nil && sameJSON(e.Spec, want.Spec) &&
+		e.Annotations[v1alpha1.AnnotationExperimentWeights] == want.Annotations[v1alpha1.AnnotationExperimentWeights]
+}
+
+// sameJSON compares what two values are on the wire, where the order of fields means nothing.
+func sameJSON(a, b any) bool {
+	var trees [2]any
+	for i, value := range []any{a, b} {
+		text, err := json.Marshal(value)
+		if err != nil || json.Unmarshal(text, &trees[i]) != nil {
+			return false
+		}
+	}
+	return reflect.DeepEqual(trees[0], trees[1])
+}
+
+func (p *position) templatesRead(o *Observation, step *v1alpha1.RolloutExperimentStep) bool {
+	return !slices.ContainsFunc(step.Templates, func(t v1alpha1.RolloutExperimentTemplate) bool {
+		return o.template(revisionNamed(&p.status, t.SpecRef)) == nil
+	})
 }
 
 // hearExperiment turns a failed Experiment into an abort and an inconclusive one into a pause.
@@ -159,10 +202,8 @@ func (p *position) wantsExperiment(o *Observation) bool {
 // planTrial creates the Experiment of the current step, if the templates were read that it is to have.
 func (p *position) planTrial(o *Observation, plan *Plan) {
 	step := experimentAt(p.steps, p.index())
-	for _, t := range step.Templates {
-		if o.template(revisionNamed(&p.status, t.SpecRef)) == nil {
-			return // the status is to say first that the update stands at this step; then whoever observes reads them
-		}
+	if !p.templatesRead(o, step) || p.untold(o) {
+		return // the status is to say first that the update stands at this step; then whoever observes reads them
 	}
 	e, err := p.composeExperiment(o, step)
 	if err != nil {
@@ -182,6 +223,13 @@ func (p *position) composeExperiment(o *Observation, step *v1alpha1.RolloutExper
 		Duration: v1alpha1.DurationString(step.Duration), ProgressDeadlineSeconds: r.Spec.ProgressDeadlineSeconds,
 		ScaleDownDelaySeconds: step.ScaleDownDelaySeconds, DryRun: step.DryRun, AnalysisRunMetadata: step.AnalysisRunMetadata,
 	}}
+// untold reports whether an Experiment of the current step that does not count any more was not told to end yet, which comes first.
+func (p *position) untold(o *Observation) bool {
+	return slices.ContainsFunc(o.Experiments, func(e v1alpha1.Experiment) bool {
+		return p.isTrial(e.Name) && !e.Status.Phase.Completed() && !e.Spec.Terminate
+	})
+}
+
 	e.Name, e.Namespace = p.trialName(), r.Namespace
 	e.Labels = map[string]string{}
 	maps.Copy(e.Labels, r.Labels)

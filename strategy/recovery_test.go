@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
 
@@ -173,5 +174,43 @@ func TestAServiceThatThisPlanSwitchesFindsAPod(t *testing.T) {
 	}
 	if len(plan.Point) == 0 {
 		t.Error("no Service is switched")
+	}
+}
+
+func TestAnEditOfTheStepsKeepsOnlyWhatStillAsksTheSame(t *testing.T) {
+	edited := status(func(s *v1alpha1.RolloutStatus) { s.CurrentStepHash = "that of the steps before" })
+	for name, metric := range map[string]string{"the same is asked": "good", "something else is asked": "other"} {
+		t.Run(name, func(t *testing.T) {
+			o := seen(t, behindRoutes(`{analysis: {templates: [{templateName: check}]}}, {pause: {}}`), edited, checked, named("web-new-2-0"))
+			run := stepRun("web-new-2-0", v1alpha1.AnalysisPhaseRunning)
+			run.Spec.Metrics = checkOf(metric)
+			o.Runs = []v1alpha1.AnalysisRun{run}
+			first := Decide(*o)
+			o.Runs[0].Spec.Terminate = len(first.Stop) > 0
+			then := Decide(*o)
+			if same := metric == "good"; len(first.Start) > 0 || len(then.Start) == 1 == same || len(first.Stop) == 1 == same {
+				t.Errorf("%d and then %d runs are started, and %v is stopped", len(first.Start), len(then.Start), first.Stop)
+			}
+		})
+	}
+	for name, duration := range map[string]string{"the same is tried": "", "something else is tried": "10m"} {
+		t.Run(name, func(t *testing.T) {
+			o := seen(t, withTrial)
+			o.Templates = []Template{{Hash: "old", Template: runtime.RawExtension{Raw: []byte(`{}`)}}, {Hash: "new", Template: runtime.RawExtension{Raw: []byte(`{}`)}}}
+			started := Decide(*o).StartExperiment
+			if started == nil {
+				t.Fatal("no Experiment is made")
+			}
+			started.Experiment.Status.Phase = v1alpha1.AnalysisPhaseRunning
+			o.Experiments = []v1alpha1.Experiment{*started.Experiment}
+			o.Rollout.Spec.Strategy.Canary.Steps[0].Experiment.Duration = duration
+			edited(o)
+			first := Decide(*o)
+			o.Experiments[0].Spec.Terminate = len(first.StopExperiments) > 0
+			then := Decide(*o)
+			if same := duration == ""; first.StartExperiment != nil || len(first.StopExperiments) == 0 != same || (then.StartExperiment == nil) != same {
+				t.Errorf("%v is stopped, and then another one begins: %t", first.StopExperiments, then.StartExperiment != nil)
+			}
+		})
 	}
 }

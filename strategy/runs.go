@@ -26,8 +26,11 @@ func sortRuns(o *Observation, p *position) runs {
 	if c := o.Rollout.Spec.Strategy.Canary; c != nil && c.Analysis != nil {
 		r.background = pickRun(o, p, analysis.TypeBackground, s.Canary.CurrentBackgroundAnalysisRunStatus)
 	}
-	if b := blueGreen(o.Rollout); b != nil {
+	b := blueGreen(o.Rollout)
+	if b != nil && b.PrePromotionAnalysis != nil {
 		r.pre = pickRun(o, p, analysis.TypePrePromotion, s.BlueGreen.PrePromotionAnalysisRunStatus)
+	}
+	if b != nil && b.PostPromotionAnalysis != nil {
 		r.post = pickRun(o, p, analysis.TypePostPromotion, s.BlueGreen.PostPromotionAnalysisRunStatus)
 	}
 	return r
@@ -41,7 +44,7 @@ func pickRun(o *Observation, p *position, kind string, named *v1alpha1.RolloutAn
 		case !p.ownPlace(run, kind) || void(run):
 		case named != nil && run.Name == named.Name:
 			return run
-		case adopted == nil && p.adoptable(run):
+		case adopted == nil && p.adoptable(run) && p.stillAsked(o, kind, run):
 			adopted = run
 		}
 	}
@@ -55,6 +58,16 @@ func (p *position) adoptable(run *v1alpha1.AnalysisRun) bool {
 	}
 	d := p.status.Duration
 	return d != nil && d.RolloutStartedAt != nil && run.CreationTimestamp.After(d.RolloutStartedAt.Time) && !p.spent(run)
+}
+
+// stillAsked reports whether a run asks what one that is made now would: the steps or the templates may have been edited since. While the
+// spec is invalid there is nothing to compare with, and nothing is lost.
+func (p *position) stillAsked(o *Observation, kind string, run *v1alpha1.AnalysisRun) bool {
+	if o.Invalid != "" {
+		return true
+	}
+	want, err := p.composeRun(o, p.wishFor(kind))
+	return err == nil && analysis.SameQuestion(run.Spec, want.Spec)
 }
 
 // ownPlace reports whether a run judges the current revision at the current place.
@@ -144,11 +157,10 @@ func wantedRuns(o *Observation, p *position) (wanted []runWish) {
 		return wantedBlueGreenRuns(o, p, blueGreen(o.Rollout))
 	}
 	if !p.atEnd() && p.steps[p.index()].Analysis != nil && p.runs.step == nil && len(p.status.PauseConditions) == 0 && p.prepared(o, p.steps[p.index()]) {
-		index := p.index()
-		wanted = append(wanted, runWish{kind: analysis.TypeStep, step: &index, what: *p.steps[index].Analysis})
+		wanted = append(wanted, p.wishFor(analysis.TypeStep))
 	}
 	if c.Analysis != nil && p.runs.background == nil && p.index() >= v1alpha1.StartingStep(c.Analysis) && receivesTraffic(o, p) {
-		wanted = append(wanted, runWish{kind: analysis.TypeBackground, what: c.Analysis.RolloutAnalysis})
+		wanted = append(wanted, p.wishFor(analysis.TypeBackground))
 	}
 	return wanted
 }
@@ -164,9 +176,31 @@ type runWish struct {
 	what v1alpha1.RolloutAnalysis
 }
 
-// receivesTraffic reports whether requests really reach the current revision: a verdict from before that would be about nothing.
+// wishFor is the run of a kind that the spec has at the current place; there must be such an analysis.
+func (p *position) wishFor(kind string) runWish {
+	c, b := p.rollout.Spec.Strategy.Canary, blueGreen(p.rollout)
+	switch kind {
+	case analysis.TypeStep:
+		index := p.index()
+		return runWish{kind: kind, step: &index, what: *p.steps[index].Analysis}
+	case analysis.TypeBackground:
+		return runWish{kind: kind, what: c.Analysis.RolloutAnalysis}
+	case analysis.TypePrePromotion:
+		return runWish{kind: kind, what: *b.PrePromotionAnalysis}
+	}
+	return runWish{kind: kind, what: *b.PostPromotionAnalysis}
+}
+
+func (p *position) composeRun(o *Observation, wish runWish) (*v1alpha1.AnalysisRun, error) {
+	return analysis.ForRollout(o.Rollout, wish.what, o.Library, analysis.RunAt{
+		Hash: p.status.CurrentPodHash, StableHash: p.status.StableRS, Revision: p.number,
+		Type: wish.kind, Step: wish.step, InstanceID: o.InstanceID,
+	})
+}
+
+// receivesTraffic reports whether requests really reach the current revision, and this plan does not take them away: a verdict would be about nothing.
 func receivesTraffic(o *Observation, p *position) bool {
-	if p.current == nil || p.current.Available == 0 {
+	if p.current == nil || p.current.Available == 0 || p.intended != nil && *p.intended == 0 {
 		return false
 	}
 	return !o.Routed || o.TrafficError == "" && o.Traffic.Lowest > 0 && p.canaryServes(o) && p.carries(o, o.Traffic.Lowest)
@@ -197,10 +231,10 @@ func void(run *v1alpha1.AnalysisRun) bool {
 // planRuns fills in which runs to start, to stop and to forget, and names the started ones in the status.
 func planRuns(o *Observation, p *position, plan *Plan) {
 	for _, wish := range wantedRuns(o, p) {
-		run, err := analysis.ForRollout(o.Rollout, wish.what, o.Library, analysis.RunAt{
-			Hash: p.status.CurrentPodHash, StableHash: p.status.StableRS, Revision: p.number,
-			Type: wish.kind, Step: wish.step, InstanceID: o.InstanceID,
-		})
+		if p.unstopped(o, wish.kind) {
+			continue
+		}
+		run, err := p.composeRun(o, wish)
 		if err != nil {
 			p.note(warning(v1alpha1.ReasonReconciliationError, err.Error()))
 			continue
@@ -220,6 +254,13 @@ func planRuns(o *Observation, p *position, plan *Plan) {
 // remember names the run of a place in the status.
 func (p *position) remember(kind string, run *v1alpha1.RolloutAnalysisRunStatus) {
 	s := &p.status
+// unstopped reports whether a run that does not count any more still goes on at a place; it is stopped before another one begins.
+func (p *position) unstopped(o *Observation, kind string) bool {
+	return slices.ContainsFunc(o.Runs, func(run v1alpha1.AnalysisRun) bool {
+		return p.ownPlace(&run, kind) && !run.Status.Phase.Completed() && !run.Spec.Terminate
+	})
+}
+
 	switch kind {
 	case analysis.TypeStep:
 		s.Canary.CurrentStepAnalysisRunStatus = run

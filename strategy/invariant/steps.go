@@ -100,11 +100,23 @@ func (d *Decision) succeeded(step int) bool {
 	for i := range d.Seen.Runs {
 		run := &d.Seen.Runs[i]
 		if d.about(run, analysis.TypeStep) && run.Labels[v1alpha1.LabelStepIndex] == strconv.Itoa(step) &&
-			run.Status.Phase == v1alpha1.AnalysisPhaseSuccessful && positive(run) {
+			run.Status.Phase == v1alpha1.AnalysisPhaseSuccessful && positive(run) && d.Seen.asks(run, d.Seen.steps()[step].Analysis) {
 			return true
 		}
 	}
 	return false
+}
+
+// asks reports whether a run measures what an analysis names, and not what it named before an edit.
+func (m *Moment) asks(run *v1alpha1.AnalysisRun, a *v1alpha1.RolloutAnalysis) bool {
+	for _, ref := range a.Templates {
+		for _, want := range m.Library.Templates[ref.TemplateName].Metrics {
+			if !slices.ContainsFunc(run.Spec.Metrics, func(metric v1alpha1.Metric) bool { return metric.Name == want.Name }) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // positive reports whether a run succeeded, or has found something good about every metric so far. One that was told to stop ends as

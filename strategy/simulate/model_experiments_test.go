@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 	"github.com/sluice-delivery/sluice/strategy"
+	"github.com/sluice-delivery/sluice/trafficrouting"
 )
 
 // drawExperiment draws a step that tries the revisions beside each other, with shares of the traffic where there is a router.
@@ -100,7 +101,19 @@ func (m *model) deleteExperiment(t *rapid.T) {
 	i := rapid.IntRange(0, len(m.w.Experiments)-1).Draw(t, "experiment")
 	m.w.Experiments = slices.Delete(slices.Clone(m.w.Experiments), i, i+1)
 	m.forgetGone()
-	m.meddle("somebody deletes an Experiment")
+	m.dropForgotten()
+	m.meddle("somebody deletes an Experiment", "route")
+}
+
+// dropForgotten takes backends out of the routes that neither an Experiment nor the status knows any more: nobody could tell them from those of the
+// user, so somebody has to remove them by hand.
+func (m *model) dropForgotten() {
+	known := strategy.Split(m.w.Rollout, m.w.Experiments...).Additional
+	forgotten := func(share trafficrouting.Share) bool {
+		return !slices.ContainsFunc(known, func(x trafficrouting.Share) bool { return x.Service == share.Service })
+	}
+	m.w.Additional = slices.DeleteFunc(slices.Clone(m.w.Additional), forgotten)
+	m.w.Routes.Reached = slices.DeleteFunc(slices.Clone(m.w.Routes.Reached), forgotten)
 }
 
 func (m *model) terminateExperiment(t *rapid.T) {

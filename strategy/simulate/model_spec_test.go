@@ -21,6 +21,8 @@ const image0 = "v1"
 var (
 	images   = []string{image0, "v2", "v3", "v4", "v5"}
 	services = []string{"stable", "canary", "active", "preview"}
+	// templates are the analyses that a spec may name, and the metric of each.
+	templates = map[string]string{"check": "good", "recheck": "fine"}
 )
 
 func newWorld(r *v1alpha1.Rollout) *simulate.World {
@@ -29,9 +31,12 @@ func newWorld(r *v1alpha1.Rollout) *simulate.World {
 	for _, name := range services {
 		w.Services[name] = &strategy.Service{Name: name, Exists: true}
 	}
-	w.Library = analysis.Library{Templates: map[string]v1alpha1.AnalysisTemplateSpec{"check": {Metrics: []v1alpha1.Metric{
-		{Name: "good", Provider: v1alpha1.MetricProvider{Web: &v1alpha1.WebMetric{URL: "http://check.example/"}}},
-	}}}}
+	w.Library = analysis.Library{Templates: map[string]v1alpha1.AnalysisTemplateSpec{}}
+	for template, metric := range templates {
+		w.Library.Templates[template] = v1alpha1.AnalysisTemplateSpec{Metrics: []v1alpha1.Metric{
+			{Name: metric, Provider: v1alpha1.MetricProvider{Web: &v1alpha1.WebMetric{URL: "http://check.example/"}}},
+		}}
+	}
 	return w
 }
 
@@ -204,7 +209,9 @@ func drawPart(t *rapid.T, routed bool, full int32) v1alpha1.CanaryStep {
 		}
 		return v1alpha1.CanaryStep{Pause: &v1alpha1.RolloutPause{}}
 	case 4:
-		return v1alpha1.CanaryStep{Analysis: ptr.To(check())}
+		analysis := check()
+		analysis.Templates[0].TemplateName = rapid.SampledFrom([]string{"check", "recheck"}).Draw(t, "template")
+		return v1alpha1.CanaryStep{Analysis: &analysis}
 	case 5:
 		return v1alpha1.CanaryStep{Experiment: drawExperiment(t, routed)}
 	case 6:

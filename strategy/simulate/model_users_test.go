@@ -274,5 +274,6 @@ func (m *model) deleteRun(t *rapid.T) {
 
 func (m *model) loseStatus(*rapid.T) {
 	m.edited().Status = v1alpha1.RolloutStatus{}
-	m.meddle("the status is lost", "rollout")
+	m.dropForgotten()
+	m.meddle("the status is lost", "rollout", "route")
 }
