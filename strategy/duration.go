@@ -3,10 +3,29 @@ package strategy
 import (
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 )
+
+// begins is the moment that an attempt begins which is decided on now. What it finds was made before, though the API server, whose clock dates
+// objects, may be ahead of ours: no verdict of an earlier attempt may look like one of this.
+func (o *Observation) begins() metav1.Time {
+	begins := o.clock()
+	later := func(made metav1.Time) {
+		if made.After(begins.Time) {
+			begins = made
+		}
+	}
+	for i := range o.Runs {
+		later(o.Runs[i].CreationTimestamp)
+	}
+	for i := range o.Experiments {
+		later(o.Experiments[i].CreationTimestamp)
+	}
+	return begins
+}
 
 // recordDuration keeps the record of how long the newest update takes, and how much of that it waits for a person.
 func recordDuration(o *Observation, p *position) {
@@ -65,6 +84,9 @@ func finished(d *v1alpha1.RolloutDuration, o *Observation, status string) *v1alp
 		d = turned(d, o)
 	}
 	d.FinishedAt, d.CompletionStatus = ptr.To(o.clock()), status
+	if d.RolloutStartedAt != nil && d.FinishedAt.Before(d.RolloutStartedAt) {
+		d.FinishedAt = d.RolloutStartedAt
+	}
 	return d
 }
 

@@ -217,12 +217,6 @@ func (p *position) planTrial(o *Observation, plan *Plan) {
 	p.status.Canary.CurrentExperiment = e.Name
 }
 
-func (p *position) composeExperiment(o *Observation, step *v1alpha1.RolloutExperimentStep) (*v1alpha1.Experiment, error) {
-	r := o.Rollout
-	e := &v1alpha1.Experiment{Spec: v1alpha1.ExperimentSpec{
-		Duration: v1alpha1.DurationString(step.Duration), ProgressDeadlineSeconds: r.Spec.ProgressDeadlineSeconds,
-		ScaleDownDelaySeconds: step.ScaleDownDelaySeconds, DryRun: step.DryRun, AnalysisRunMetadata: step.AnalysisRunMetadata,
-	}}
 // untold reports whether an Experiment of the current step that does not count any more was not told to end yet, which comes first.
 func (p *position) untold(o *Observation) bool {
 	return slices.ContainsFunc(o.Experiments, func(e v1alpha1.Experiment) bool {
@@ -236,6 +230,12 @@ func (p *position) untold(o *Observation) bool {
 	e.Labels[v1alpha1.LabelPodTemplateHash] = p.status.CurrentPodHash
 	e.Annotations = map[string]string{v1alpha1.AnnotationRevision: numberText(p.number)}
 	e.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(r, v1alpha1.RolloutKind)}
+func (p *position) composeExperiment(o *Observation, step *v1alpha1.RolloutExperimentStep) (*v1alpha1.Experiment, error) {
+	r := o.Rollout
+	e := &v1alpha1.Experiment{Spec: v1alpha1.ExperimentSpec{
+		Duration: v1alpha1.DurationString(step.Duration), ProgressDeadlineSeconds: r.Spec.ProgressDeadlineSeconds,
+		ScaleDownDelaySeconds: step.ScaleDownDelaySeconds, DryRun: step.DryRun, AnalysisRunMetadata: step.AnalysisRunMetadata,
+	}}
 	weights := map[string]int32{}
 	for _, t := range step.Templates {
 		template, err := p.composeTemplate(o, t)

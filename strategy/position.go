@@ -165,7 +165,7 @@ func (p *position) restart(o *Observation) {
 	p.resumed, p.wasPaused = false, false
 	if o.Current != s.StableRS {
 		// Going back to what serves belongs to the record of the update that it ends.
-		s.Duration = &v1alpha1.RolloutDuration{RolloutStartedAt: ptr.To(o.clock())}
+		s.Duration = &v1alpha1.RolloutDuration{RolloutStartedAt: ptr.To(o.begins())}
 	}
 }
 

@@ -214,3 +214,30 @@ func TestAnEditOfTheStepsKeepsOnlyWhatStillAsksTheSame(t *testing.T) {
 		})
 	}
 }
+
+func TestARetryHearsNoVerdictOfBefore(t *testing.T) {
+	const judgedLater = `{setWeight: 20}, {analysis: {templates: [{templateName: check}]}}, {pause: {}}`
+	later := func(o *Observation) {
+		o.Runs[0].Labels[v1alpha1.LabelStepIndex] = "1"
+		o.Traffic.Lowest, o.Traffic.Highest = 20, 20
+	}
+	for name, phase := range map[string]v1alpha1.AnalysisPhase{"a failed one": v1alpha1.AnalysisPhaseFailed, "a successful one": v1alpha1.AnalysisPhaseSuccessful} {
+		t.Run(name, func(t *testing.T) {
+			for index, steps := range []string{`{analysis: {templates: [{templateName: check}]}}, {pause: {}}`, judgedLater} {
+				o := seen(t, behindRoutes(steps), checked, pods("new", 2, 2), status(func(s *v1alpha1.RolloutStatus) { s.AbortedAt = ptr.To(metav1.NewTime(noon)) }))
+				run := stepRun("web-new-2-0", phase)
+				run.Spec.Metrics, run.CreationTimestamp = checkOf("good"), metav1.NewTime(noon.Add(2*time.Second)) // the clock of the API server is ahead
+				o.Runs = []v1alpha1.AnalysisRun{run}
+				if index == 1 {
+					later(o)
+				}
+				retried := Decide(*o)
+				o.Rollout.Status, o.Now = retried.Status, noon.Add(time.Second)
+				next := Decide(*o)
+				if next.Status.Abort || *next.Status.CurrentStepIndex != int32(index) || len(retried.Start)+len(next.Start) == 0 {
+					t.Errorf("at step %d: aborted %t, then at step %d, and %d runs are started", index, next.Status.Abort, *next.Status.CurrentStepIndex, len(retried.Start)+len(next.Start))
+				}
+			}
+		})
+	}
+}

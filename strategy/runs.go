@@ -251,9 +251,6 @@ func planRuns(o *Observation, p *position, plan *Plan) {
 	stopAndForget(o, p, plan)
 }
 
-// remember names the run of a place in the status.
-func (p *position) remember(kind string, run *v1alpha1.RolloutAnalysisRunStatus) {
-	s := &p.status
 // unstopped reports whether a run that does not count any more still goes on at a place; it is stopped before another one begins.
 func (p *position) unstopped(o *Observation, kind string) bool {
 	return slices.ContainsFunc(o.Runs, func(run v1alpha1.AnalysisRun) bool {
@@ -264,6 +261,9 @@ func (p *position) unstopped(o *Observation, kind string) bool {
 	switch kind {
 	case analysis.TypeStep:
 		s.Canary.CurrentStepAnalysisRunStatus = run
+// remember names the run of a place in the status.
+func (p *position) remember(kind string, run *v1alpha1.RolloutAnalysisRunStatus) {
+	s := &p.status
 	case analysis.TypeBackground:
 		s.Canary.CurrentBackgroundAnalysisRunStatus = run
 	case analysis.TypePrePromotion:

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
@@ -46,7 +45,7 @@ func (w *World) try(e *v1alpha1.Experiment) {
 		return
 	}
 	made := *e
-	made.CreationTimestamp = metav1.NewTime(w.Now)
+	made.CreationTimestamp = w.made()
 	w.Experiments = append(slices.Clone(w.Experiments), made)
 	slices.SortFunc(w.Experiments, func(a, b v1alpha1.Experiment) int {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -89,6 +90,7 @@ func newModel(t *rapid.T, c *counts) *model {
 	r := drawRollout(t)
 	m.w = newWorld(r)
 	m.w.Reports = m.w.Routed() && rapid.Bool().Draw(t, "a gateway reports")
+	m.w.Ahead = rapid.SampledFrom([]time.Duration{0, 0, 2 * time.Second}).Draw(t, "the API server is ahead")
 	drawWorkload(t, m.w)
 	m.touch("rollout", "route", "workload")
 	for name := range m.w.Services {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/sluice-delivery/sluice/analysis"
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 	"github.com/sluice-delivery/sluice/strategy"
@@ -14,6 +16,8 @@ import (
 // World is everything around one Rollout.
 type World struct {
 	Now time.Time
+	// Ahead is how far the clock of the API server, which dates what is created, is ahead of Now.
+	Ahead time.Duration
 	// Rollout, Runs and Experiments are shared with whoever observes the World: who keeps an Observation must put others in their place instead of changing them.
 	Rollout     *v1alpha1.Rollout
 	Runs        []v1alpha1.AnalysisRun
@@ -104,6 +108,9 @@ func (w *World) service(name string) strategy.Service {
 	}
 	return strategy.Service{Name: name}
 }
+
+// made is the date of what is created now.
+func (w *World) made() metav1.Time { return metav1.NewTime(w.Now.Add(w.Ahead).Truncate(time.Second)) }
 
 // Settle lets the number of pods of a ReplicaSet follow its spec; new pods are not yet available, and the unavailable ones go first.
 func (w *World) Settle(s *strategy.Revision) {

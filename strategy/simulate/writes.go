@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
@@ -109,7 +108,7 @@ func (w *World) record(status v1alpha1.RolloutStatus) {
 func (w *World) scale(i strategy.ReplicaSetIntent) {
 	s := w.Set(i.Hash)
 	if s == nil {
-		s = &strategy.Revision{Name: i.Name, Hash: i.Hash, Created: w.Now, Desired: -1}
+		s = &strategy.Revision{Name: i.Name, Hash: i.Hash, Created: w.made().Time, Desired: -1}
 		w.Sets = append(w.Sets, s)
 	}
 	if i.Replicas != nil {
@@ -142,7 +141,7 @@ func (w *World) start(run *v1alpha1.AnalysisRun) {
 		return
 	}
 	made := *run
-	made.CreationTimestamp = metav1.NewTime(w.Now.Truncate(time.Second))
+	made.CreationTimestamp = w.made()
 	w.Runs = append(slices.Clone(w.Runs), made)
 	slices.SortFunc(w.Runs, func(a, b v1alpha1.AnalysisRun) int {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
