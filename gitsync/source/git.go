@@ -18,7 +18,7 @@ import (
 const (
 	maxListing = 16 << 20
 	maxFile    = 1 << 30 // of each file that git writes, in bytes
-	maxMemory  = 4 << 30 // of address space of git, in bytes
+	maxMemory  = 2 << 30 // of address space of git, in bytes
 )
 
 // runner runs git for one repository with its credentials in private files and in the environment of the child, never on a command line.
@@ -51,6 +51,8 @@ func (r *runner) prepare() error {
 		{"http.followRedirects", "false"}, {"http.lowSpeedLimit", "1000"}, {"http.lowSpeedTime", "15"}, {"fetch.fsckObjects", "true"},
 		{"fetch.fsck.zeroPaddedFilemode", "ignore"}, {"fetch.fsck.badTimezone", "ignore"}, {"submodule.recurse", "false"}, {"core.protectHFS", "true"},
 		{"core.protectNTFS", "true"}, {"core.symlinks", "true"}, {"safe.directory", "*"}, {"transfer.bundleURI", "false"}, {"fetch.unpackLimit", "1"},
+		// As on machines of 32 bits, so that no more than some hundred MiB of packs are mapped at a time, and large files never as a whole.
+		{"core.packedGitWindowSize", "32m"}, {"core.packedGitLimit", "256m"}, {"core.bigFileThreshold", "64m"}, {"pack.threads", "1"},
 	}
 	if h := r.credentials.header(); h != "" {
 		settings = append(settings, [2]string{"http.extraHeader", h})
