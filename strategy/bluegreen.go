@@ -14,7 +14,7 @@ func blueGreen(r *v1alpha1.Rollout) *v1alpha1.BlueGreenStrategy { return r.Spec.
 // activeServes reports whether the active Service was seen to point at the current revision, because it was decided so: one that somebody
 // else points there is put back.
 func (p *position) activeServes(o *Observation) bool {
-	return o.Stable.Exists && o.Stable.Hash == p.status.CurrentPodHash && (p.fresh || p.done() || p.status.BlueGreen.ScaleUpPreviewCheckPoint)
+	return o.Stable.Exists && o.Stable.Hash == p.status.CurrentPodHash && (p.first() || p.done() || p.status.BlueGreen.ScaleUpPreviewCheckPoint)
 }
 
 // insideDelay reports whether the spec went back to a revision that still has every pod because its scale-down delay is not over. One that is
@@ -36,8 +36,9 @@ func olderThan(a, b *Revision) bool {
 // cutOver decides whether the active Service should point at the current revision.
 func (p *position) cutOver(o *Observation) {
 	b := blueGreen(o.Rollout)
+	p.takeOver = p.orphaned
 	switch {
-	case p.done() || p.fresh:
+	case p.done() || p.first():
 		p.takeOver = true
 		return
 	case p.status.Abort:
@@ -88,7 +89,7 @@ func (p *position) promotableBlueGreen(o *Observation, b *v1alpha1.BlueGreenStra
 	switch {
 	case p.current == nil || !p.activeServes(o):
 		return "", false
-	case p.fresh:
+	case p.first():
 		return promotedInitially, true
 	case o.Rollout.Spec.Paused || len(p.status.PauseConditions) > 0 || !enough(o, p, p.replicas):
 		return "", false
@@ -103,8 +104,11 @@ func (p *position) promotableBlueGreen(o *Observation, b *v1alpha1.BlueGreenStra
 }
 
 func blueGreenSizes(o *Observation, p *position) sizes {
-	whole := p.fresh || p.done() || p.skipping() || p.takeOver || p.status.BlueGreen.ScaleUpPreviewCheckPoint
-	if whole {
+	decided := p.done() || p.skipping() || p.status.BlueGreen.ScaleUpPreviewCheckPoint
+	switch {
+	case p.orphaned && !decided:
+		return sizes{New: max(p.replicas, v1alpha1.PreviewReplicaCount(o.Rollout))}
+	case decided || p.takeOver:
 		return sizes{New: p.replicas, Stable: p.replicas}
 	}
 	return sizes{New: v1alpha1.PreviewReplicaCount(o.Rollout), Stable: p.replicas}

@@ -145,6 +145,9 @@ func (p *position) hearExperiment(o *Observation) {
 	e := p.runs.experiment
 	if e == nil {
 		p.status.Canary.CurrentExperiment = ""
+		if p.orphaned && experimentAt(p.steps, p.index()) != nil && !p.resumed {
+			p.pause(o, v1alpha1.PauseReasonInconclusiveExperiment) // without the stable revision there is nothing to try the new one beside
+		}
 		return
 	}
 	p.status.Canary.CurrentExperiment = e.Name
@@ -168,7 +171,10 @@ func (p *position) hearExperiment(o *Observation) {
 // experimentOver reports whether the Experiment of the current step has succeeded, or a person has gone on from one that came to no verdict.
 func (p *position) experimentOver() bool {
 	e := p.runs.experiment
-	return e != nil && (e.Status.Phase == v1alpha1.AnalysisPhaseSuccessful || e.Status.Phase == v1alpha1.AnalysisPhaseInconclusive && p.resumed)
+	if e == nil {
+		return p.orphaned && p.resumed
+	}
+	return e.Status.Phase == v1alpha1.AnalysisPhaseSuccessful || e.Status.Phase == v1alpha1.AnalysisPhaseInconclusive && p.resumed
 }
 
 // planExperiments creates the Experiment of the current step, ends those that nobody waits for, lets go of those that get no request any
@@ -224,18 +230,18 @@ func (p *position) untold(o *Observation) bool {
 	})
 }
 
-	e.Name, e.Namespace = p.trialName(), r.Namespace
-	e.Labels = map[string]string{}
-	maps.Copy(e.Labels, r.Labels)
-	e.Labels[v1alpha1.LabelPodTemplateHash] = p.status.CurrentPodHash
-	e.Annotations = map[string]string{v1alpha1.AnnotationRevision: numberText(p.number)}
-	e.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(r, v1alpha1.RolloutKind)}
 func (p *position) composeExperiment(o *Observation, step *v1alpha1.RolloutExperimentStep) (*v1alpha1.Experiment, error) {
 	r := o.Rollout
 	e := &v1alpha1.Experiment{Spec: v1alpha1.ExperimentSpec{
 		Duration: v1alpha1.DurationString(step.Duration), ProgressDeadlineSeconds: r.Spec.ProgressDeadlineSeconds,
 		ScaleDownDelaySeconds: step.ScaleDownDelaySeconds, DryRun: step.DryRun, AnalysisRunMetadata: step.AnalysisRunMetadata,
 	}}
+	e.Name, e.Namespace = p.trialName(), r.Namespace
+	e.Labels = map[string]string{}
+	maps.Copy(e.Labels, r.Labels)
+	e.Labels[v1alpha1.LabelPodTemplateHash] = p.status.CurrentPodHash
+	e.Annotations = map[string]string{v1alpha1.AnnotationRevision: numberText(p.number)}
+	e.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(r, v1alpha1.RolloutKind)}
 	weights := map[string]int32{}
 	for _, t := range step.Templates {
 		template, err := p.composeTemplate(o, t)

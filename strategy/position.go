@@ -22,6 +22,9 @@ type position struct {
 	number int64
 	// fresh: nothing serves yet that could be compared with; everything goes to the new revision.
 	fresh bool
+	// orphaned: it is fresh only because somebody deleted the stable revision in the middle of an update. The new one must serve, as nobody else
+	// can, and yet is not promoted before its steps and verdicts say so.
+	orphaned bool
 	// inferred: the status no longer says which revision serves, and what the world says about it must not be touched before it is written down.
 	inferred bool
 	// returning: the spec went back to the stable revision or to one inside the rollback window, so steps are skipped.
@@ -107,14 +110,32 @@ func (p *position) findStable(o *Observation) {
 	if s.StableRS == "" {
 		s.StableRS = servingHash(o)
 		p.inferred = s.StableRS != ""
+	} else if heir := p.heir(o); heir != "" {
+		s.StableRS, p.inferred = heir, true
 	}
 	p.stable = o.revision(s.StableRS)
-	p.fresh = p.stable == nil || p.stable.Deleting
+	p.fresh = !alive(p.stable)
 	if p.fresh {
 		p.stable = nil
+		p.orphaned = s.StableRS != "" && !p.isStable()
 	}
 	p.returning = !p.fresh && (p.isStable() || insideRollbackWindow(o, p) || insideDelay(o, p))
 }
+
+// heir is the revision that has served in place of a stable one which somebody deleted, where an update to yet another one begins: promoted or not,
+// it is what that one is compared with. It is empty where there is none, or the spec asks for what was deleted.
+func (p *position) heir(o *Observation) string {
+	before := &o.Rollout.Status
+	if !p.restarted || before.CurrentPodHash == o.Current || before.StableRS == o.Current || alive(o.revision(before.StableRS)) {
+		return ""
+	}
+	if r := o.revision(before.CurrentPodHash); alive(r) && r.Available > 0 {
+		return r.Hash
+	}
+	return ""
+}
+
+func alive(r *Revision) bool { return r != nil && !r.Deleting }
 
 // tellUpdate tells that an update begins, or that it is a return without steps.
 func (p *position) tellUpdate(o *Observation) {
@@ -175,7 +196,7 @@ func (p *position) readMail(o *Observation) {
 	switch {
 	case p.done():
 		s.Abort, s.AbortedAt, s.PromoteFull = false, nil, false // there is nothing to turn back from
-	case p.fresh:
+	case p.first():
 		s.Abort, s.AbortedAt = false, nil // there is nothing to turn back to
 	case s.PromoteFull && (!s.Abort || s.AbortedAt != nil):
 		s.Abort, s.AbortedAt = false, nil
@@ -239,8 +260,11 @@ func (p *position) isStable() bool { return p.status.CurrentPodHash == p.status.
 // done reports whether there is no update under way.
 func (p *position) done() bool { return !p.fresh && p.isStable() }
 
+// first reports whether nothing has served before: there is nobody to compare with, and nothing to be judged by.
+func (p *position) first() bool { return p.fresh && !p.orphaned }
+
 // skipping reports whether steps, pauses and verdicts do not count in this update.
-func (p *position) skipping() bool { return p.fresh || p.returning || p.status.PromoteFull }
+func (p *position) skipping() bool { return p.first() || p.returning || p.status.PromoteFull }
 
 // held reports whether nothing may advance: the user paused, or the spec cannot be read.
 func (p *position) held(o *Observation) bool { return o.Rollout.Spec.Paused || o.Invalid != "" }

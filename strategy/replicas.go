@@ -105,6 +105,9 @@ func enough(o *Observation, p *position, wanted int32) bool {
 
 // atDesired reports whether the pods that the current step asks for are there, so that the step may complete or its weight be set.
 func atDesired(o *Observation, p *position) bool {
+	if p.orphaned {
+		return enough(o, p, p.replicas)
+	}
 	if p.current == nil || p.stable == nil {
 		return false
 	}
@@ -136,7 +139,7 @@ func planReplicas(o *Observation, p *position, plan *Plan) {
 	}
 	if p.current == nil {
 		if o.Invalid == "" {
-			if p.status.Abort {
+			if p.turnsAway() {
 				want.New = 0
 			}
 			planCreate(o, p, plan, want.New)
@@ -172,7 +175,7 @@ func planKept(o *Observation, p *position, plan *Plan, r *Revision, size int32) 
 	isNew, deadline := r.Hash == p.status.CurrentPodHash, ""
 	switch {
 	case !isNew || p.done():
-	case p.status.Abort:
+	case p.turnsAway():
 		size, deadline = p.turnedAwayFrom(o, r, size)
 	case insideDelay(o, p):
 		deadline = dateOf(r) // it is why nothing is asked again, and is needed until the return is complete
@@ -197,6 +200,9 @@ func planKept(o *Observation, p *position, plan *Plan, r *Revision, size int32) 
 	plan.scale(intent)
 	return size != r.Spec
 }
+
+// turnsAway reports whether the update is aborted and there is somebody else to serve.
+func (p *position) turnsAway() bool { return p.status.Abort && !p.fresh }
 
 // turnedAwayFrom is the size of an aborted revision, and its deadline.
 func (p *position) turnedAwayFrom(o *Observation, r *Revision, size int32) (wanted int32, deadline string) {

@@ -14,7 +14,7 @@ import (
 func (p *position) roleMetadata(o *Observation, r *Revision) v1alpha1.PodTemplateMetadata {
 	tried, serving := roles(o.Rollout)
 	isNew := r == nil || r.Hash == p.status.CurrentPodHash
-	isStable := isNew && (p.fresh || p.done()) || r != nil && p.stable != nil && r.Hash == p.stable.Hash
+	isStable := isNew && (p.first() || p.done()) || r != nil && p.stable != nil && r.Hash == p.stable.Hash
 	switch {
 	case isStable && serving != nil:
 		return *serving

@@ -54,7 +54,7 @@ func managedRoutes(o *Observation, p *position) (headers []v1alpha1.SetHeaderRou
 
 // leads reports whether the steps so far ask for managed routes to the canary.
 func (p *position) leads() bool {
-	if p.status.Abort || p.done() || p.skipping() {
+	if p.status.Abort || p.done() || p.fresh || p.skipping() {
 		return false
 	}
 	headers, mirrors := routesAt(p.steps, p.index())
@@ -84,7 +84,7 @@ func routesHeld(t trafficrouting.Observed, headers []v1alpha1.SetHeaderRoute, mi
 // the route then comes with the first pod, and the step must not wait for it.
 func (p *position) routeStepDone(o *Observation) bool {
 	headers, mirrors := routesAt(p.steps, p.index())
-	if canarySize(o, p) == 0 {
+	if canarySize(o, p) == 0 || p.fresh {
 		headers, mirrors = nil, nil
 	}
 	return o.TrafficError == "" && p.index() == indexOf(&o.Rollout.Status) && !p.restarted &&

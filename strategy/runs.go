@@ -203,6 +203,9 @@ func receivesTraffic(o *Observation, p *position) bool {
 	if p.current == nil || p.current.Available == 0 || p.intended != nil && *p.intended == 0 {
 		return false
 	}
+	if p.orphaned && o.Routed {
+		return p.stableServes(o)
+	}
 	return !o.Routed || o.TrafficError == "" && o.Traffic.Lowest > 0 && p.canaryServes(o) && p.carries(o, o.Traffic.Lowest)
 }
 
@@ -258,12 +261,12 @@ func (p *position) unstopped(o *Observation, kind string) bool {
 	})
 }
 
-	switch kind {
-	case analysis.TypeStep:
-		s.Canary.CurrentStepAnalysisRunStatus = run
 // remember names the run of a place in the status.
 func (p *position) remember(kind string, run *v1alpha1.RolloutAnalysisRunStatus) {
 	s := &p.status
+	switch kind {
+	case analysis.TypeStep:
+		s.Canary.CurrentStepAnalysisRunStatus = run
 	case analysis.TypeBackground:
 		s.Canary.CurrentBackgroundAnalysisRunStatus = run
 	case analysis.TypePrePromotion:

@@ -75,6 +75,9 @@ func (p *position) prepared(o *Observation, step v1alpha1.CanaryStep) bool {
 // weightSet reports whether a weight has come true: by its pods, and in the routes where there are any. A canary that was told to have no pod
 // gets no request whatever its weight.
 func (p *position) weightSet(o *Observation, weight int32) bool {
+	if p.orphaned {
+		return atDesired(o, p) // it serves everybody
+	}
 	if unmanned(o, p) {
 		weight = 0
 	}
@@ -177,13 +180,13 @@ func (p *position) promotable(o *Observation) (reason string, ok bool) {
 	if b := blueGreen(o.Rollout); b != nil {
 		return p.promotableBlueGreen(o, b)
 	}
-	if p.fresh {
+	if p.first() {
 		return promotedInitially, p.current != nil
 	}
 	if o.Rollout.Spec.Paused || len(p.status.PauseConditions) > 0 || !p.atEnd() || !enough(o, p, fullSize(o, p)) {
 		return "", false
 	}
-	if o.Routed && p.replicas > 0 && !p.carries(o, v1alpha1.MaxTrafficWeight(o.Rollout)) {
+	if o.Routed && p.replicas > 0 && !p.servesAll(o) {
 		return "", false
 	}
 	switch {
@@ -193,6 +196,14 @@ func (p *position) promotable(o *Observation) (reason string, ok bool) {
 		return promotedBack, true
 	}
 	return fmt.Sprintf("Completed all %d canary steps", len(p.steps)), p.backgroundIsPositive()
+}
+
+// servesAll reports whether the routes were seen to lead everybody to the current revision.
+func (p *position) servesAll(o *Observation) bool {
+	if p.orphaned {
+		return p.stableServes(o)
+	}
+	return p.carries(o, v1alpha1.MaxTrafficWeight(o.Rollout))
 }
 
 // fullSize is how many pods of the current revision must be available for it to be promoted: every one but those for which there is no room

@@ -25,6 +25,7 @@ func OfDecisions() []Predicate[Decision] {
 		{"I9: the workload goes last", WorkloadGoesLast},
 		{"I10: promotes on good news", PromotesOnGoodNews},
 		{"I10: switches when allowed", SwitchesWhenAllowed},
+		{"I10: deletions promote nothing", DeletionsPromoteNothing},
 		{"I12: weights stay in range", WeightsStayInRange},
 		{"I12: sizes stay in range", SizesStayInRange},
 		{"I14: steps count when confirmed", StepsCountWhenConfirmed},

@@ -18,4 +18,36 @@ var storiesOfTroubles = []story{
 			s.edit("it is made again, for pods of every revision", func(*v1alpha1.Rollout) {})
 			s.abort()
 		}},
+	{name: "a canary serves in place of a stable revision that somebody deletes, and goes on with its steps", why: "Nobody else can serve, and yet nobody has judged it.",
+		spec: routed, steps: judged, tell: func(s *teller) {
+			s.release("v2")
+			s.World.Delete("v1")
+			s.edit("somebody deletes the ReplicaSet of v1", func(*v1alpha1.Rollout) {})
+			s.judge(v1alpha1.AnalysisPhaseSuccessful, "")
+			s.promote()
+		}},
+	{name: "a failed canary serves in place of a stable revision that somebody deletes, and stays aborted", why: "A deletion is no verdict. The next revision is compared with it.",
+		spec: routed, steps: judged, tell: func(s *teller) {
+			s.release("v2")
+			s.judge(v1alpha1.AnalysisPhaseFailed, failed)
+			s.World.Delete("v1")
+			s.edit("somebody deletes the ReplicaSet of v1", func(*v1alpha1.Rollout) {})
+			s.release("v3")
+			s.judge(v1alpha1.AnalysisPhaseSuccessful, "")
+			s.promote()
+		}},
+	{name: "a preview serves in place of an active color that somebody deletes, and still waits for a promote", why: "Nobody else can serve, and yet nobody has looked at it.",
+		spec: byColor, extra: "autoPromotionEnabled: false", tell: func(s *teller) {
+			s.release("v2")
+			s.World.Delete("v1")
+			s.edit("somebody deletes the ReplicaSet of v1", func(*v1alpha1.Rollout) {})
+			s.promote()
+		}},
+	{name: "a deleted stable revision comes back when the spec asks for it", why: "An undo needs no verdict.",
+		spec: routed, steps: judged, tell: func(s *teller) {
+			s.release("v2")
+			s.World.Delete("v1")
+			s.edit("somebody deletes the ReplicaSet of v1", func(*v1alpha1.Rollout) {})
+			s.release("v1")
+		}},
 }

@@ -129,6 +129,11 @@ func (w *World) Set(hash string) *strategy.Revision {
 	return nil
 }
 
+// Delete removes a ReplicaSet and its pods, by its hash.
+func (w *World) Delete(hash string) {
+	w.Sets = slices.DeleteFunc(w.Sets, func(s *strategy.Revision) bool { return s.Hash == hash })
+}
+
 func (w *World) run(name string) *v1alpha1.AnalysisRun {
 	for i := range w.Runs {
 		if w.Runs[i].Name == name {
