@@ -1,6 +1,7 @@
 package gitsync
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -45,7 +46,7 @@ func (d *decision) auto() *gitopsv1.Operation {
 // hooks would bring what a failed hook was to guard.
 func (d *decision) mayHeal(last *gitopsv1.OperationState) bool {
 	if last.Phase != gitopsv1.OperationSucceeded && last.Phase.Completed() {
-		d.condition(gitopsv1.ConditionSyncError, fmt.Sprintf("Failed last sync attempt to [%s]: %s", d.o.Target.revision(), last.Message))
+		d.condition(gitopsv1.ConditionSyncError, fmt.Sprintf("Failed last sync attempt to [%s]: %s", cmp.Or(resultRevision(last), d.o.Target.revision()), last.Message))
 		return false
 	}
 	return gitopsv1.SelfHeals(d.app.Spec) && !d.healsLater(last)
@@ -91,20 +92,36 @@ func (d *decision) isFree(it item) bool {
 	return it.differs && !isHeld(d.rejected, it.key) && it.foreign == ""
 }
 
-// sameAsLast reports whether the last operation synced what the spec asks for now. A dry run did not, nor did a sync by hand of some objects: what they
-// left would go out without its hooks.
+// sameAsLast reports whether the last operation synced what the spec asks for now: the same commit, or one with the same content. A dry run did not, nor did a sync by hand of some objects: what they left would go out without its hooks.
 func (d *decision) sameAsLast(last *gitopsv1.OperationState) bool {
-	r, sync := last.SyncResult, last.Operation.Sync
-	if r == nil {
+	r := last.SyncResult
+	switch {
+	case r == nil:
 		return !last.Phase.Completed()
-	}
-	if last.Phase.Completed() && sync != nil && (sync.DryRun || len(sync.Resources) > 0 && !last.Operation.InitiatedBy.Automated) {
+	case last.Phase.Completed() && wasPartial(last.Operation):
 		return false
+	case gitopsv1.HasSeveralSources(d.app.Spec):
+		return equality.Semantic.DeepEqual(r.Sources, d.app.Spec.Sources) && (slices.Equal(r.Revisions, d.o.Target.Revisions) || d.sameContent(last))
 	}
-	if gitopsv1.HasSeveralSources(d.app.Spec) {
-		return slices.Equal(r.Revisions, d.o.Target.Revisions) && equality.Semantic.DeepEqual(r.Sources, d.app.Spec.Sources)
+	return d.app.Spec.Source != nil && equality.Semantic.DeepEqual(r.Source, *d.app.Spec.Source) &&
+		(r.Revision == d.o.Target.revision() || d.sameContent(last))
+}
+
+// wasPartial reports whether an operation was a dry run, or a sync by hand of some objects.
+func wasPartial(op gitopsv1.Operation) bool {
+	return op.Sync != nil && (op.Sync.DryRun || len(op.Sync.Resources) > 0 && !op.InitiatedBy.Automated)
+}
+
+// infoContent names, among what an operation tells of itself, the manifests that it was of.
+const infoContent = "sluice-delivery.github.io/content"
+
+// sameContent reports whether the manifests of an operation were those that Git holds now, as after most commits to a repository that many share. Of one
+// that has ended that counts only for people who say which paths concern the Application; to all others a new commit is a new attempt.
+func (d *decision) sameContent(last *gitopsv1.OperationState) bool {
+	if !last.Phase.Completed() {
+		return d.o.Running != nil && d.o.Running.Problem == "" && Prepare(d.o, *d.o.Running).digest() == d.prepared.digest()
 	}
-	return r.Revision == d.o.Target.revision() && d.app.Spec.Source != nil && equality.Semantic.DeepEqual(r.Source, *d.app.Spec.Source)
+	return slices.Contains(last.Operation.Info, gitopsv1.Info{Name: infoContent, Value: d.prepared.digest()})
 }
 
 // healsLater reports whether a self-heal must wait, and asks for another look when it need not.

@@ -200,6 +200,7 @@ func (d *decision) fail(phase gitopsv1.OperationPhase, message string) {
 func (d *decision) end(phase gitopsv1.OperationPhase, message string) {
 	state := d.app.Status.OperationState
 	state.Phase, state.Message, state.FinishedAt = phase, message, &d.now
+	d.tellContent(state)
 	d.app.Operation = nil
 	kind := corev1.EventTypeNormal
 	if phase != gitopsv1.OperationSucceeded {
@@ -209,6 +210,19 @@ func (d *decision) end(phase gitopsv1.OperationPhase, message string) {
 	if sync := state.Operation.Sync; phase == gitopsv1.OperationSucceeded && sync != nil && len(sync.Resources) == 0 && !sync.DryRun {
 		d.record(state)
 	}
+}
+
+// tellContent notes which manifests an operation was of, where that matters to the next.
+func (d *decision) tellContent(state *gitopsv1.OperationState) {
+	m := d.material()
+	if m.Problem != "" || len(m.Revisions) == 0 || d.app.Annotations[gitopsv1.AnnotationManifestGeneratePaths] == "" {
+		return
+	}
+	digest := d.prepared.digest()
+	if d.o.Running != nil {
+		digest = Prepare(d.o, m).digest()
+	}
+	state.Operation.Info = append(slices.Clone(state.Operation.Info), gitopsv1.Info{Name: infoContent, Value: digest})
 }
 
 func (d *decision) record(state *gitopsv1.OperationState) {

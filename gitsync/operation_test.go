@@ -439,3 +439,43 @@ func TestARollbackIsNotRefusedForWhatTheNewestCommitHolds(t *testing.T) {
 		t.Errorf("nothing is applied:\n%s", toYAML(plan.App.Status.OperationState))
 	}
 }
+
+func TestACommitThatChangesNoManifestLetsASyncGoOn(t *testing.T) {
+	w := newWorld(automated)
+	all := docs(manifest("Job", "migrate", "hook=PreSync"), manifest("Deployment", "web", "sync-wave=-1"), manifest("ConfigMap", "last"))
+	web := key("apps", "Deployment", "web")
+	w.health[web] = Health{Status: Progressing}
+	for _, revision := range []string{"aaaa", "bbbb", "cccc"} {
+		w.push(revision, all)
+		w.settle(t)
+		w.now = w.now.Add(time.Minute)
+		w.settle(t)
+	}
+	wantStory(t, w, "apply Job prod/migrate", "apply Deployment prod/web")
+	w.health[web] = Health{Status: Healthy}
+	w.settle(t)
+	wantStory(t, w, "apply Job prod/migrate", "apply Deployment prod/web", "apply ConfigMap prod/last")
+	if s := w.app.Status; s.Sync.Status != gitopsv1.SyncSynced || s.Sync.Revision != "cccc" {
+		t.Errorf("%s at %s", s.Sync.Status, s.Sync.Revision)
+	}
+}
+
+func TestACommitThatChangesNoManifestOnThePathsThatSomebodyNamesDoesNotTryAFailedOneAgain(t *testing.T) {
+	w := newWorld("syncPolicy: {retry: {}, automated: {prune: true, selfHeal: true}}")
+	w.app.Annotations = map[string]string{gitopsv1.AnnotationManifestGeneratePaths: "."}
+	all := docs(manifest("Job", "migrate", "hook=PreSync"), manifest("ConfigMap", "last"))
+	w.health[key("batch", "Job", "migrate")] = Health{Status: Degraded, Message: "exit code 1"}
+	for _, revision := range []string{"aaaa", "bbbb", "cccc"} {
+		w.push(revision, all)
+		w.settle(t)
+		w.now = w.now.Add(time.Minute)
+		w.settle(t)
+	}
+	wantStory(t, w, "apply Job prod/migrate")
+	if said := w.told(); !strings.HasPrefix(said, "SyncError: Failed last sync attempt to [aaaa]: ") {
+		t.Errorf("it says %s", said)
+	}
+	w.push("dddd", docs(all, config))
+	w.settle(t)
+	wantStory(t, w, "apply Job prod/migrate", "delete Job prod/migrate", "apply Job prod/migrate")
+}

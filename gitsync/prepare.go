@@ -2,6 +2,8 @@ package gitsync
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -60,6 +62,17 @@ func Prepare(o Observation, m Material) (p Prepared) {
 		p.warn(gitopsv1.ConditionExcludedResourceWarning, w)
 	}
 	return p
+}
+
+// digest identifies manifests in any order.
+func (p Prepared) digest() string {
+	var all []string
+	for _, o := range p.Objects {
+		all = append(all, Digest(o))
+	}
+	slices.Sort(all)
+	sum := sha256.Sum256([]byte(strings.Join(all, "\n")))
+	return hex.EncodeToString(sum[:16])
 }
 
 func (p *Prepared) warn(kind gitopsv1.ApplicationConditionType, message string) {
