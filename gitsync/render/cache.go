@@ -7,11 +7,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/sluice-delivery/sluice/gitsync"
 )
@@ -21,6 +23,10 @@ const (
 	maxRemembered = 32 << 20
 	// maxReads is how many places a rendering may have looked at to be remembered.
 	maxReads = 10_000
+	// exhaustedFor is how long a rendering that needed too much is not tried again for the same commits. How much it needs depends on the machine, too.
+	exhaustedFor = 10 * time.Minute
+	// Keys of entries that are no answers begin with these.
+	slowPrefix, failedPrefix = "slow ", "failed "
 )
 
 // cache remembers the latest rendering of each question together with everything that it looked at, so that it holds for every commit at which
@@ -43,6 +49,9 @@ type entry struct {
 	cluster, revision string
 	// text is the answer, compressed.
 	text []byte
+	// problem stands in the place of an answer, and is believed until then; for good if that is zero.
+	problem string
+	until   time.Time
 }
 
 // key is the question: what is asked for, without the commits and the versions of the cluster.
@@ -150,6 +159,22 @@ func pack(text []byte) ([]byte, error) {
 	return bytes.Clone(packed.Bytes()), err
 }
 
+// keepFailure remembers why there are no manifests at some commits.
+func (c *cache) keepFailure(key string, j job, err error, until time.Time) {
+	c.put(&entry{key: failedPrefix + key, revisions: j.revisions(), cluster: j.cluster(), problem: err.Error(), until: until})
+}
+
+// failure gives the error with which the rendering of the very commits that are asked about has ended; nil if it has not.
+func (c *cache) failure(key string, j job) error {
+	e := c.find(failedPrefix + key)
+	if e == nil || !e.fits(j) || !maps.Equal(e.revisions, j.revisions()) || !e.until.IsZero() && time.Now().After(e.until) {
+		return nil
+	}
+	return errors.New(e.problem)
+}
+
+func (c *cache) isSlow(key string) bool { return c.find(slowPrefix+key) != nil }
+
 // identity is what is at a path. One that ends with a slash is about whether there is a folder, not about what the folder holds.
 func identity(ctx context.Context, checkout gitsync.Checkout, path string) (string, error) {
 	if checkout.Tree == nil {
@@ -200,6 +225,14 @@ func (c *cache) put(e *entry) {
 	}
 }
 
+func (c *cache) forget(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if at := c.entries[key]; at != nil {
+		c.drop(at)
+	}
+}
+
 func (c *cache) drop(at *list.Element) {
 	e := c.order.Remove(at).(*entry)
 	delete(c.entries, e.key)
@@ -208,7 +241,7 @@ func (c *cache) drop(at *list.Element) {
 
 // cost is about what an entry needs of memory.
 func (e *entry) cost() int {
-	cost := 1024 + len(e.text)
+	cost := 1024 + len(e.text) + len(e.problem)
 	for _, reads := range e.reads {
 		for path, id := range reads {
 			cost += 64 + len(path) + len(id)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -18,17 +17,20 @@ import (
 	"github.com/sluice-delivery/sluice/internal/child"
 )
 
-// Renderer renders in child processes, as many at a time as there are processors, and remembers what it rendered. It is safe for concurrent use.
+// Renderer renders in child processes, as many at a time as there are processors, and remembers what came of it. It is safe for concurrent use.
 type Renderer struct {
-	// Timeout bounds the rendering of one source, the wait for its turn included.
+	// Timeout bounds the rendering of one source.
 	Timeout time.Duration
 	// Memory bounds a child, in bytes.
 	Memory uint64
 
+	// quick is shorter in tests.
+	quick time.Duration
+
 	remembered cache
 	children   child.Crew
 	begin      sync.Once
-	turns      chan struct{}
+	lanes      lanes
 }
 
 // Render gives the manifests of all parts. The first part that cannot be rendered makes it fail, for half a desired state would prune.
@@ -107,6 +109,9 @@ func (r *Renderer) do(ctx context.Context, j job, hard bool) (answer, error) {
 		if a, found := r.remembered.atRevisions(key, j); found {
 			return a, nil
 		}
+		if err := r.remembered.failure(key, j); err != nil {
+			return answer{}, err
+		}
 	}
 	files, err := j.fetch(ctx)
 	defer release(files)
@@ -117,7 +122,15 @@ func (r *Renderer) do(ctx context.Context, j job, hard bool) (answer, error) {
 		if a, found := r.remembered.withFiles(ctx, key, j, files); found {
 			return a, nil
 		}
+		if err := r.remembered.failure(key, j); err != nil {
+			return answer{}, err
+		}
 	}
+	return r.anew(ctx, key, j, files)
+}
+
+// anew renders, and remembers what came of it.
+func (r *Renderer) anew(ctx context.Context, key string, j job, files map[string]gitsync.Checkout) (answer, error) {
 	o := j.order
 	o.Root, o.Refs = files[""].Dir, map[string]string{}
 	for name, checkout := range files {
@@ -125,12 +138,16 @@ func (r *Renderer) do(ctx context.Context, j job, hard bool) (answer, error) {
 			o.Refs[name] = checkout.Dir
 		}
 	}
-	text, err := r.ask(ctx, o)
+	text, err := r.ask(ctx, key, o)
 	if err != nil {
+		if isOfRendering(ctx, err) {
+			r.remembered.keepFailure(key, j, err, time.Now().Add(exhaustedFor))
+		}
 		return answer{}, err
 	}
 	a, err := parse(text)
 	if err != nil {
+		r.remembered.keepFailure(key, j, err, time.Time{})
 		return answer{}, err
 	}
 	r.remembered.keep(ctx, key, j, files, a, text)
@@ -156,18 +173,6 @@ func release(files map[string]gitsync.Checkout) {
 	}
 }
 
-// ask gives the answer of a child, as text.
-func (r *Renderer) ask(ctx context.Context, o order) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
-	defer cancel()
-	done, err := r.turn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	return r.children.Ask(ctx, command, child.Limits{What: "the rendering", Time: r.Timeout, Memory: r.Memory, Output: maxAnswer}, o)
-}
-
 func parse(text []byte) (answer, error) {
 	var a answer
 	if err := utiljson.UnmarshalCaseSensitivePreserveInts(text, &a); err != nil {
@@ -177,15 +182,4 @@ func parse(text []byte) (answer, error) {
 		return answer{}, errors.New(a.Problem)
 	}
 	return a, nil
-}
-
-// turn waits until a child may be started; the answer ends it.
-func (r *Renderer) turn(ctx context.Context) (func(), error) {
-	r.begin.Do(func() { r.turns = make(chan struct{}, runtime.GOMAXPROCS(0)) })
-	select {
-	case r.turns <- struct{}{}:
-		return func() { <-r.turns }, nil
-	case <-ctx.Done():
-		return nil, errors.Join(errors.New("waiting for other renderings"), ctx.Err())
-	}
 }
