@@ -14,9 +14,9 @@ import (
 type moment struct {
 	o    Observation
 	plan *Plan
-	// attempt is that of the operation of which hooks run once, and ran are those that did.
-	attempt string
-	ran     map[string]bool
+	// attempt is that of the operation of which hooks run once; ran are those that were created in one, and hooked those that were written.
+	attempt     string
+	ran, hooked map[string]bool
 	// merged is what a write would make of what lives.
 	merged func(manifest, live *unstructured.Unstructured) *unstructured.Unstructured
 }
@@ -30,7 +30,9 @@ var predicates = []struct {
 	{"I6: a write carries the state that it was computed from", restsOnWhatWasSeen},
 	{"I17: Synced and Healthy is said of the commit that lives", speaksOfTheCommit},
 	{"I18: what is the same is not written", writesNothingAnew},
+	{"I17: what is about to change is not Healthy", saysWhatIsAboutToChange},
 	{"a hook runs once in an attempt", runsHooksOnce},
+	{"a hook that succeeded ran in the attempt", ranWhatItSays},
 	{"only what an Application holds is deleted", deletesItsOwn},
 	{"what a canary rejected is not applied by itself", holdsWhatWasRejected},
 	{"nothing is written in a closed window", waitsForItsWindow},
@@ -93,6 +95,19 @@ func speaksOfTheCommit(m moment) string {
 	return ""
 }
 
+func saysWhatIsAboutToChange(m moment) string {
+	if m.plan.App.Status.Health.Status != gitopsv1.HealthHealthy {
+		return ""
+	}
+	for _, w := range m.writes() {
+		live := m.live(w.Task.Key)
+		if !w.Task.Hook && live != nil && live.Health.Status == Healthy && TrackedBy(live.Object) == TrackingName(m.o.App, m.o.ControlNamespace) && m.o.Running == nil {
+			return title(w.Task.Key) + " is"
+		}
+	}
+	return ""
+}
+
 func writesNothingAnew(m moment) string {
 	for _, w := range m.writes() {
 		if w.Live != nil && !w.Task.Hook && equality.Semantic.DeepEqual(m.merged(w.Object, w.Live).Object, w.Live.Object) {
@@ -106,6 +121,20 @@ func runsHooksOnce(m moment) string {
 	for _, w := range m.writes() {
 		if w.Task.Hook && w.Live == nil && m.ran[hookRun(m.attempt, w.Task.Phase, w.Task.Key)] {
 			return hookRun(m.attempt, w.Task.Phase, w.Task.Key)
+		}
+	}
+	return ""
+}
+
+func ranWhatItSays(m moment) string {
+	state := m.plan.App.Status.OperationState
+	if state == nil || state.SyncResult == nil || state.Phase != gitopsv1.OperationSucceeded || m.o.App.Operation == nil || state.Operation.Sync.DryRun {
+		return ""
+	}
+	for _, r := range state.SyncResult.Resources {
+		run := hookRun(m.attempt, Phase(r.SyncPhase), Key{r.Group, r.Kind, r.Namespace, r.Name})
+		if r.HookType != "" && r.HookPhase == gitopsv1.OperationSucceeded && !m.hooked[run] {
+			return run + " did not"
 		}
 	}
 	return ""

@@ -207,6 +207,7 @@ func (m *model) calm() {
 	for _, a := range m.actors {
 		a.crash, a.meanwhile = -1, nil
 	}
+	m.night()
 	clear(shop.broken)
 	clear(shop.invalid)
 	clear(shop.health)
@@ -239,6 +240,21 @@ func (m *model) calm() {
 		}
 	}
 	m.reshuffle()
+}
+
+// night lets hours pass without anything new. Whatever is broken, there comes a time from which nobody writes (I5).
+func (m *model) night() {
+	for quiet, hours := 0, 0; quiet < 2; hours++ {
+		if hours == 20 {
+			m.t.Fatalf("I5: somebody writes for ever\n%s\n%s", m.shop().tail(), m.actors[1].tail())
+		}
+		before := m.tally.writes
+		m.rest()
+		if quiet++; m.tally.writes != before {
+			quiet = 0
+		}
+		m.shop().now = m.shop().now.Add(time.Hour)
+	}
 }
 
 // reshuffle brings the same content in another order, which writes nothing but the status (I18), and then hours without a change, which write nothing (I5).

@@ -18,8 +18,8 @@ import (
 
 // modelChecks walks of modelSteps steps on average explore some 100,000 states in some ten seconds of one core.
 const (
-	modelChecks = "460"
-	modelSteps  = "60"
+	modelChecks = "270"
+	modelSteps  = "120"
 	modelSeed   = "1"
 )
 
@@ -47,10 +47,10 @@ type actor struct {
 	// wrote itself, which is in own by the number of the state.
 	lag, since int
 	own        map[Key]written
-	// attempt tells one attempt of an operation from all others, and ran are the hooks that ran.
-	operations int
-	attempt    string
-	ran        map[string]bool
+	// attempt tells one attempt of an operation from all others; ran are the hooks that were created in one, and hooked those that were written.
+	operations  int
+	attempt     string
+	ran, hooked map[string]bool
 	// busy is true while the process writes, and gone once the Application is.
 	busy, gone bool
 }
@@ -63,7 +63,7 @@ type written struct {
 func newModel(t *rapid.T, count *tally) *model {
 	m := &model{t: t, tally: count, history: []map[Key]*unstructured.Unstructured{{}}}
 	for i, name := range []string{"shop", "rival", "bystander"} {
-		a := &actor{world: newWorld(automated + "  retry: {limit: 2}\n"), name: name, own: map[Key]written{}, ran: map[string]bool{}}
+		a := &actor{world: newWorld(automated + "  retry: {limit: 2}\n"), name: name, own: map[Key]written{}, ran: map[string]bool{}, hooked: map[string]bool{}}
 		a.app.Name, a.version = name, i*1_000_000
 		if i > 0 {
 			first := m.actors[0]
@@ -102,10 +102,11 @@ func (m *model) record(a *actor, k Key, o *unstructured.Unstructured) {
 	}
 	a.own[k] = written{o, len(m.history) - 1}
 	before := m.history[len(m.history)-2][k]
-	if runs, hook := HooksOf(o); hook && (before == nil || before.GetUID() != o.GetUID()) {
-		for _, phase := range runs {
-			a.ran[hookRun(a.attempt, phase, k)] = true
-		}
+	runs, _ := HooksOf(o)
+	for _, phase := range runs {
+		run := hookRun(a.attempt, phase, k)
+		a.hooked[run] = a.hooked[run] || held(o)
+		a.ran[run] = a.ran[run] || before == nil || before.GetUID() != o.GetUID()
 	}
 }
 
@@ -132,7 +133,7 @@ func (m *model) judge(a *actor, o Observation, plan *Plan) {
 	if s := o.App.Status.OperationState; s != nil {
 		attempt += fmt.Sprint(", attempt ", s.RetryCount)
 	}
-	now := moment{o: o, plan: plan, attempt: attempt, ran: a.ran, merged: a.merged}
+	now := moment{o: o, plan: plan, attempt: attempt, ran: a.ran, hooked: a.hooked, merged: a.merged}
 	for _, p := range predicates {
 		if why := p.fails(now); why != "" {
 			m.t.Fatalf("%s: %s\n%s", p.name, why, a.tail())

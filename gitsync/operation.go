@@ -18,6 +18,7 @@ func (d *decision) operate() {
 	running := state != nil && !state.Phase.Completed()
 	switch {
 	case asked != nil && (!running || !equality.Semantic.DeepEqual(state.Operation, *asked)):
+		d.releaseHooks() // those of the operation that this one takes the place of are not taken for its own
 		d.start(*asked)
 	case asked != nil:
 		d.carryOn(state)
@@ -32,7 +33,7 @@ func (d *decision) operate() {
 	}
 }
 
-// releaseHooks takes our finalizer off hooks that no operation waits for any more, such as those of one that somebody replaced by another.
+// releaseHooks takes our finalizer off hooks that no operation waits for any more.
 func (d *decision) releaseHooks() {
 	name := TrackingName(d.app, d.o.ControlNamespace)
 	for i := range d.o.Live {
