@@ -204,7 +204,10 @@ func (r *Repositories) find(ctx context.Context, want gitsync.Want) (*clone, *ru
 }
 
 func (r *Repositories) runner(a address, c credentials, keys Keys) *runner {
-	return &runner{address: a, host: r.host(a.host), credentials: c, keys: keys, timeout: r.Timeout, protocols: strings.Join(append([]string{"https", "ssh"}, r.Schemes...), ":")}
+	return &runner{
+		address: a, host: r.host(a.host), credentials: c, keys: keys, timeout: r.Timeout, measures: r.measures,
+		protocols: strings.Join(append([]string{"https", "ssh"}, r.Schemes...), ":"),
+	}
 }
 
 // enter waits for the turn of the caller. leave and close must be called unless there is an error.

@@ -29,6 +29,7 @@ type runner struct {
 	keys        Keys
 	protocols   string
 	timeout     time.Duration
+	measures    *measures
 	environment []string
 	files       string
 }
@@ -98,7 +99,10 @@ func (r *runner) ask(ctx context.Context, args ...string) ([]byte, error) {
 		return nil, err
 	}
 	defer r.host.leave()
-	return r.run(ctx, nil, args...)
+	began := time.Now()
+	out, err := r.run(ctx, nil, args...)
+	r.measures.asked(r.address.shown, args, time.Since(began), err)
+	return out, err
 }
 
 // run gives the output of git, also that of one that failed. Its error is for people: bounded, on one line, without secrets and control characters.

@@ -38,6 +38,7 @@ type Repositories struct {
 	charts     map[string]*chartRepository
 	registries map[string]*registry
 	readers    child.Crew
+	measures   *measures
 }
 
 // Resolve gives the commit, the version of a chart, or the digest of an artifact that a source asks for.

@@ -31,9 +31,9 @@ const (
 
 // workbench is a clone that lives for one revert, so that the shared one stays shallow and nobody waits for it.
 type workbench struct {
-	git *runner
-	dir string
-	ask gitsync.Revert
+	git    *runner
+	dir    string
+	wanted gitsync.Revert
 	// branch is whether there is the branch that the revert belongs to.
 	branch bool
 	whole  bool
@@ -55,7 +55,7 @@ func (r *Repositories) Revert(ctx context.Context, want gitsync.Want, ask gitsyn
 	if err != nil {
 		return "", fmt.Errorf("pushing to %s: %w", a.shown, err)
 	}
-	w := &workbench{git: r.runner(a, c, keys), ask: ask}
+	w := &workbench{git: r.runner(a, c, keys), wanted: ask}
 	if err := w.git.prepare(); err != nil {
 		return "", err
 	}
@@ -86,12 +86,12 @@ func (w *workbench) revert(ctx context.Context, brought func(context.Context, st
 	if err != nil {
 		return "", err
 	}
-	if by, err = w.commit(ctx, tree, "-p", onto, "-m", w.ask.Subject, "-m", w.ask.Body, "-m", "This reverts commit "+culprit+".", "-m", trailerHeld+": "+w.ask.Commit); err != nil {
+	if by, err = w.commit(ctx, tree, "-p", onto, "-m", w.wanted.Subject, "-m", w.wanted.Body, "-m", "This reverts commit "+culprit+".", "-m", trailerHeld+": "+w.wanted.Commit); err != nil {
 		return "", fmt.Errorf("writing the commit: %w", err)
 	}
 	// Without a plus sign and without force, git and the server refuse whatever is no step forward.
-	if _, err := w.run(ctx, "push", "--quiet", "--no-verify", "--no-signed", "--no-follow-tags", "--recurse-submodules=no", "--end-of-options",
-		w.git.address.remote, by+":refs/heads/"+w.ask.Branch); err != nil {
+	if _, err := w.ask(ctx, "push", "--quiet", "--no-verify", "--no-signed", "--no-follow-tags", "--recurse-submodules=no", "--end-of-options",
+		w.git.address.remote, by+":refs/heads/"+w.wanted.Branch); err != nil {
 		return "", fmt.Errorf("pushing to %s: %w", w.git.address.shown, err)
 	}
 	return by, nil
@@ -99,6 +99,11 @@ func (w *workbench) revert(ctx context.Context, brought func(context.Context, st
 
 func (w *workbench) run(ctx context.Context, args ...string) ([]byte, error) {
 	return w.git.run(ctx, nil, append([]string{"--git-dir=" + w.dir}, args...)...)
+}
+
+// ask is run where git asks the server.
+func (w *workbench) ask(ctx context.Context, args ...string) ([]byte, error) {
+	return w.git.ask(ctx, append([]string{"--git-dir=" + w.dir}, args...)...)
 }
 
 // text is the output of git without the end of its line.
@@ -112,19 +117,19 @@ func (w *workbench) fetch(ctx context.Context) error {
 	if _, err := w.run(ctx, "init", "--quiet", "--bare", "--template=", "--end-of-options", w.dir); err != nil {
 		return err
 	}
-	out, err := w.run(ctx, "ls-remote", "--heads", "--end-of-options", w.git.address.remote, "refs/heads/"+w.ask.Branch)
+	out, err := w.ask(ctx, "ls-remote", "--heads", "--end-of-options", w.git.address.remote, "refs/heads/"+w.wanted.Branch)
 	if err != nil {
 		return err
 	}
-	w.branch = parseRefs(out)["refs/heads/"+w.ask.Branch] != ""
+	w.branch = parseRefs(out)["refs/heads/"+w.wanted.Branch] != ""
 	if err = w.get(ctx, fmt.Sprintf("--depth=%d", revertDepth)); err == nil {
 		return nil
 	}
-	if _, everything := w.run(ctx, append(slices.Clone(fetching), "--end-of-options", w.git.address.remote, "+refs/*:refs/all/*")...); everything != nil {
+	if _, everything := w.ask(ctx, append(slices.Clone(fetching), "--end-of-options", w.git.address.remote, "+refs/*:refs/all/*")...); everything != nil {
 		return err
 	}
 	w.whole = true
-	for ref, sha := range map[string]string{refHeld: w.ask.Commit, refTracked: w.ask.Tracked, refBranch: "refs/all/heads/" + w.ask.Branch} {
+	for ref, sha := range map[string]string{refHeld: w.wanted.Commit, refTracked: w.wanted.Tracked, refBranch: "refs/all/heads/" + w.wanted.Branch} {
 		if ref == refBranch && !w.branch {
 			continue
 		}
@@ -136,11 +141,11 @@ func (w *workbench) fetch(ctx context.Context) error {
 }
 
 func (w *workbench) get(ctx context.Context, depth string) error {
-	args := append(slices.Clone(fetching), depth, "--end-of-options", w.git.address.remote, "+"+w.ask.Commit+":"+refHeld, "+"+w.ask.Tracked+":"+refTracked)
+	args := append(slices.Clone(fetching), depth, "--end-of-options", w.git.address.remote, "+"+w.wanted.Commit+":"+refHeld, "+"+w.wanted.Tracked+":"+refTracked)
 	if w.branch {
-		args = append(args, "+refs/heads/"+w.ask.Branch+":"+refBranch)
+		args = append(args, "+refs/heads/"+w.wanted.Branch+":"+refBranch)
 	}
-	_, err := w.run(ctx, args...)
+	_, err := w.ask(ctx, args...)
 	return err
 }
 
@@ -158,12 +163,12 @@ func (w *workbench) deepen(ctx context.Context) (bool, error) {
 // tracked is, if the branch does not exist or has nothing of its own.
 func (w *workbench) place(ctx context.Context) (onto, by string, err error) {
 	if !w.branch {
-		return w.ask.Tracked, "", nil
+		return w.wanted.Tracked, "", nil
 	}
 	if by, err = w.done(ctx); err != nil || by != "" {
 		return "", by, err
 	}
-	for _, step := range []struct{ ancestor, of, onto string }{{refHeld, refBranch, refBranch}, {refBranch, refTracked, w.ask.Tracked}} {
+	for _, step := range []struct{ ancestor, of, onto string }{{refHeld, refBranch, refBranch}, {refBranch, refTracked, w.wanted.Tracked}} {
 		if _, err := w.run(ctx, "merge-base", "--is-ancestor", step.ancestor, step.of); err == nil {
 			onto, err = w.text(ctx, "rev-parse", "--verify", "--end-of-options", step.onto)
 			return onto, "", err
@@ -188,7 +193,7 @@ func (w *workbench) done(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("reading the branch: %w", err)
 	}
 	for line := range strings.Lines(out) {
-		if sha, held, _ := strings.Cut(strings.TrimSpace(line), " "); held == w.ask.Commit {
+		if sha, held, _ := strings.Cut(strings.TrimSpace(line), " "); held == w.wanted.Commit {
 			return sha, nil
 		}
 	}
@@ -197,7 +202,7 @@ func (w *workbench) done(ctx context.Context) (string, error) {
 
 // culprit walks back from what is held to the commit that brought the manifest: several may have come between two looks at the repository.
 func (w *workbench) culprit(ctx context.Context, brought func(context.Context, string) (bool, error)) (culprit, parent string, err error) {
-	culprit = w.ask.Commit
+	culprit = w.wanted.Commit
 	for range revertSteps {
 		own, err := w.text(ctx, "log", "-1", "--no-show-signature", "--format=%(trailers:key="+trailerHeld+",valueonly)", "--end-of-options", culprit)
 		if err != nil {
