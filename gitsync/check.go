@@ -74,6 +74,9 @@ func (d *decision) projectProblem() string {
 		return fmt.Sprintf("application destination server '%s' and namespace '%s' do not match any of the allowed destinations in project '%s'",
 			d.o.Cluster.Server, spec.Destination.Namespace, name)
 	}
+	if _, err := ServiceAccount(d.o); err != nil {
+		return err.Error()
+	}
 	return ""
 }
 

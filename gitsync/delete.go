@@ -18,7 +18,11 @@ func (d *decision) remove() {
 		d.dropFinalizers()
 		return
 	}
-	if why := d.o.Cluster.Problem + d.o.Cluster.Silent; why != "" {
+	why := d.o.Cluster.Problem + d.o.Cluster.Silent
+	if _, err := ServiceAccount(d.o); err != nil && why == "" {
+		why = err.Error()
+	}
+	if why != "" {
 		d.condition(gitopsv1.ConditionDeletionError, why)
 		d.again(windowLook)
 		return

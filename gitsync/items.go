@@ -80,30 +80,64 @@ func compareOne(o Observation, name string, desired *unstructured.Unstructured, 
 	return it
 }
 
-// Questions lists the manifests of which only a dry run can tell what an apply would do: those that seem to differ from what lives, and before
-// the first write of an operation also those that do not live, so that nothing is applied if something is refused.
-func Questions(o Observation) (ask []*unstructured.Unstructured) {
-	materials, starting := []Material{o.Target}, false
+// Questions lists the writes of which only a dry run can tell what they would do: those of manifests that seem to differ from what lives, and before
+// the first write of an operation also of those that do not live, hooks among them, so that nothing is applied if something is refused.
+func Questions(o Observation) (ask []Write) {
+	starting := false
 	if SyncUnderWay(o.App) != nil {
-		if o.Running != nil {
-			materials = append(materials, *o.Running)
-		}
 		result := o.App.Status.OperationState.SyncResult
 		starting = result == nil || len(result.Resources) == 0
 	}
 	seen := map[string]bool{}
-	for _, material := range materials {
-		for _, it := range compare(o, Prepare(o, material)) {
-			if it.desired == nil || !it.differs || !o.Kinds[GroupKind{it.key.Group, it.key.Kind}].Known {
-				continue
-			}
-			if digest := Digest(it.desired); !seen[digest] && (it.live != nil || starting) {
-				seen[digest] = true
-				ask = append(ask, it.desired)
-			}
+	for _, it := range o.questionable(starting) {
+		if !o.Kinds[GroupKind{it.key.Group, it.key.Kind}].Known || it.desired == nil || !it.differs {
+			continue
+		}
+		if digest := Digest(it.desired); !seen[digest] && (it.live != nil || starting) {
+			seen[digest] = true
+			ask = append(ask, newWrite(o, it.desired, it.live))
 		}
 	}
 	return ask
+}
+
+// questionable are the items of all that is wanted, and at the start of an operation its hooks.
+func (o Observation) questionable(starting bool) (items []item) {
+	materials := []Material{o.Target}
+	if SyncUnderWay(o.App) != nil && o.Running != nil {
+		materials = append(materials, *o.Running)
+	}
+	for _, material := range materials {
+		p := Prepare(o, material)
+		items = append(items, compare(o, p)...)
+		if starting {
+			items = append(items, newHooks(o, p)...)
+		}
+	}
+	return items
+}
+
+// newWrite is the write of a manifest, as the sync options ask for it.
+func newWrite(o Observation, desired *unstructured.Unstructured, live *Live) Write {
+	w := Write{Object: desired, Validate: option(o, desired, "Validate") != "false", Replace: option(o, desired, "Replace") == "true"}
+	if live != nil {
+		w.Live = live.Object
+	}
+	return w
+}
+
+// newHooks are the hooks that an operation may make of which nothing lives. One that lives is deleted or run first, and one that gets its name when
+// it is made has none to ask about.
+func newHooks(o Observation, p Prepared) (items []item) {
+	for _, desired := range p.Objects {
+		key := KeyOf(desired)
+		phases, _ := HooksOf(desired)
+		lives := slices.ContainsFunc(o.Live, func(l Live) bool { return KeyOf(l.Object) == key })
+		if len(phases) > 0 && key.Name != "" && !lives {
+			items = append(items, item{key: key, desired: desired, differs: true})
+		}
+	}
+	return items
 }
 
 // option is the value of a sync option: the object's own, else the Application's.

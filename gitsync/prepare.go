@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -25,13 +26,14 @@ type Prepared struct {
 func Prepare(o Observation, m Material) (p Prepared) {
 	destination := o.App.Spec.Destination.Namespace
 	name := TrackingName(o.App, o.ControlNamespace)
+	kinds := withDefined(o.Kinds, m.Objects)
 	places, times := map[Key]int{}, map[Key]int{}
 	for _, manifest := range m.Objects {
 		if o.excludes(manifest) {
 			p.warn(gitopsv1.ConditionExcludedResourceWarning, excludedWarning(KeyOf(manifest)))
 			continue
 		}
-		one := place(manifest, destination, o.Kinds)
+		one := place(manifest, destination, kinds)
 		if misspelt := unknownHooks(one); misspelt != "" {
 			p.warn(gitopsv1.ConditionExcludedResourceWarning, fmt.Sprintf(
 				"%s has the hook annotation %q, which names no hook that is known: it is neither applied nor compared nor pruned", title(KeyOf(one)), misspelt))
@@ -86,10 +88,28 @@ func place(manifest *unstructured.Unstructured, destination string, kinds map[Gr
 	switch {
 	case kind.Known && !kind.Namespaced:
 		one.SetNamespace("")
-	case key.Namespace == "" && kind.Known:
+	case key.Namespace == "" && kind.Namespaced:
 		one.SetNamespace(destination)
 	}
 	return one
+}
+
+// withDefined adds the scopes of kinds that the cluster does not know yet and whose definitions are among some manifests. They stay unknown.
+func withDefined(known map[GroupKind]Kind, manifests []*unstructured.Unstructured) map[GroupKind]Kind {
+	kinds := map[GroupKind]Kind{}
+	maps.Copy(kinds, known)
+	for _, o := range manifests {
+		if !isCRD(KeyOf(o)) {
+			continue
+		}
+		group, _, _ := unstructured.NestedString(o.Object, "spec", "group")
+		kind, _, _ := unstructured.NestedString(o.Object, "spec", "names", "kind")
+		scope, _, _ := unstructured.NestedString(o.Object, "spec", "scope")
+		if defined := (GroupKind{group, kind}); !kinds[defined].Known {
+			kinds[defined] = Kind{Namespaced: scope == "Namespaced"}
+		}
+	}
+	return kinds
 }
 
 // unknownHooks gives the hook annotation of a manifest that names no hook; empty if it names one or has none.

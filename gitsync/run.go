@@ -198,7 +198,11 @@ func (a *attempt) refusalOf(t Task) string {
 	if !a.o.Kinds[GroupKind{t.Key.Group, t.Key.Kind}].Known && !a.defines(t) && option(a.o, t.Desired, "SkipDryRunOnMissingResource") != "true" {
 		return fmt.Sprintf("the cluster does not know the kind %s of %s: install its definition, or make it part of the same sync", t.Key.Kind, t.Desired.GetAPIVersion())
 	}
-	return a.predictionOf(t).Problem
+	problem := a.predictionOf(t).Problem
+	if a.forces(t) && a.live(t.Key) != nil || a.awaits(t, problem) {
+		return "" // the writer tells whether it can be made anew, or the server once the other object is there
+	}
+	return problem
 }
 
 // predictionOf is what a dry run said of the manifest of a task as it is to be applied.
@@ -207,6 +211,19 @@ func (a *attempt) predictionOf(t Task) Prediction {
 		return a.o.Predicted[Digest(it.desired)]
 	}
 	return a.o.Predicted[Digest(t.Desired)]
+}
+
+// awaits reports whether a dry run was refused for want of another object that the same operation makes, such as the service account of a Pod.
+func (a *attempt) awaits(t Task, problem string) bool {
+	if !strings.Contains(problem, "found") {
+		return false
+	}
+	words := strings.FieldsFunc(problem, func(r rune) bool { return strings.ContainsRune(` "':,/`, r) })
+	problem = strings.ToLower(problem)
+	return slices.ContainsFunc(a.tasks, func(other Task) bool {
+		return other.Key != t.Key && !other.Prune && a.live(other.Key) == nil &&
+			slices.Contains(words, other.Key.Name) && strings.Contains(problem, strings.ToLower(other.Key.Kind))
+	})
 }
 
 // defines reports whether the definition of a task's kind is part of the same operation.

@@ -135,18 +135,15 @@ func (a *attempt) itemOf(t Task, live *Live) item {
 }
 
 func (a *attempt) write(t Task, object *unstructured.Unstructured, live *Live) *Write {
-	force := false
-	if s := a.state.Operation.Sync.SyncStrategy; s != nil {
-		force = s.Apply != nil && s.Apply.Force || s.Hook != nil && s.Hook.Force
-	}
-	w := &Write{
-		Task: t, Object: object, Validate: option(a.o, t.Desired, "Validate") != "false",
-		Force: force || hasOption(t.Desired, "Force=true"), Replace: option(a.o, t.Desired, "Replace") == "true",
-	}
-	if live != nil {
-		w.Live = live.Object
-	}
-	return w
+	w := newWrite(a.o, object, live)
+	w.Task, w.Force = t, a.forces(t)
+	return &w
+}
+
+// forces reports whether an object is made anew where it cannot be changed in place.
+func (a *attempt) forces(t Task) bool {
+	s := a.state.Operation.Sync.SyncStrategy
+	return s != nil && (s.Apply != nil && s.Apply.Force || s.Hook != nil && s.Hook.Force) || hasOption(t.Desired, "Force=true")
 }
 
 // createHook makes the object of a hook. One that lives from an earlier operation is deleted first if its policy says so; one that is as new as this

@@ -128,11 +128,12 @@ func (w *world) observation() Observation {
 	}
 	o.Kinds[GroupKind{"", "Namespace"}] = Kind{Known: true}
 	for _, q := range Questions(o) {
-		p := Prediction{Problem: w.invalid[KeyOf(q)]}
-		if live := w.objects[KeyOf(q)]; live != nil && p.Problem == "" {
-			p.Object = w.merged(q, live)
+		key := KeyOf(q.Object)
+		p := Prediction{Problem: w.invalid[key]}
+		if live := w.objects[key]; live != nil && p.Problem == "" {
+			p.Object = w.merged(q.Object, live)
 		}
-		o.Predicted[Digest(q)] = p
+		o.Predicted[Digest(q.Object)] = p
 	}
 	return o
 }

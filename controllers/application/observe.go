@@ -186,7 +186,7 @@ func (c *Controller) load(ctx context.Context, s *seen, sources []gitopsv1.Sourc
 		}})
 	}
 	var err error
-	if request.KubeVersion, request.APIVersions, err = s.cluster.About(); err != nil {
+	if request.KubeVersion, request.APIVersions, err = s.cluster.About(ctx); err != nil {
 		return fail(&gitsync.UnreachableError{Cause: err})
 	}
 	rendering, err := c.Renderer.Render(ctx, request)
@@ -211,7 +211,7 @@ func (m *memory) grace(unreachable bool, now time.Time) time.Duration {
 
 // observeLive reads the objects that the material names, those of the last status, and all that the Application holds.
 func (c *Controller) observeLive(ctx context.Context, s *seen) error {
-	named, err := s.named()
+	named, err := s.named(ctx)
 	if err != nil {
 		return err
 	}
@@ -283,7 +283,7 @@ func (s *seen) moveTo(ctx context.Context, user string) {
 }
 
 // named lists the objects whose life matters, in their namespaces, and fills in what the cluster knows about their kinds.
-func (s *seen) named() ([]*unstructured.Unstructured, error) {
+func (s *seen) named(ctx context.Context) ([]*unstructured.Unstructured, error) {
 	var raw []*unstructured.Unstructured
 	raw = append(raw, s.Target.Objects...)
 	if s.Running != nil {
@@ -310,7 +310,7 @@ func (s *seen) named() ([]*unstructured.Unstructured, error) {
 		kinds = append(kinds, gitsync.GroupKind{Group: gvk.Group, Kind: gvk.Kind})
 	}
 	var err error
-	if s.Kinds, err = s.cluster.Kinds(kinds); err != nil {
+	if s.Kinds, err = s.cluster.Kinds(ctx, kinds); err != nil {
 		return nil, err
 	}
 	named := gitsync.Prepare(s.Observation, s.Target).Objects
@@ -389,11 +389,11 @@ func (c *Controller) observePredictions(ctx context.Context, s *seen) error {
 	if len(ask) == 0 {
 		return nil
 	}
-	return s.predict(ctx, ask, living)
+	return s.predict(ctx, ask)
 }
 
-// predict asks a dry run for each manifest and remembers which of them would change nothing.
-func (s *seen) predict(ctx context.Context, ask []*unstructured.Unstructured, living map[gitsync.Key]*unstructured.Unstructured) error {
+// predict asks a dry run for each write and remembers which of them would change nothing.
+func (s *seen) predict(ctx context.Context, ask []gitsync.Write) error {
 	w, err := s.writer()
 	if err != nil {
 		return err

@@ -29,8 +29,7 @@ const (
 	syncTimeout = 20 * time.Second
 	// dialTimeout is how long a connection may take to come about.
 	dialTimeout = 5 * time.Second
-	// shunFor is how long a destination that could not be reached, or a kind that could not be listed, is not tried again, so that what is gone
-	// takes no time from others.
+	// shunFor is how long a kind that could not be listed is not tried again, so that it takes no time from others.
 	shunFor = 20 * time.Second
 )
 
@@ -41,6 +40,7 @@ type Cluster struct {
 
 	config  *rest.Config
 	http    *http.Client
+	gate    *gate
 	mapper  meta.RESTMapper
 	direct  client.Client
 	cache   cache.Cache
@@ -54,31 +54,40 @@ type Cluster struct {
 	about   about
 	// once is set where nothing is watched, and kinds are listed in some namespaces only.
 	once *Once
-	// shunned is why the destination is not asked before shunnedUntil.
-	shunned      error
-	shunnedUntil time.Time
 }
 
-// shun remembers that a destination could not be reached; an answer of any kind shows that it can.
-func (c *Cluster) shun(err error) error {
-	var status apierrors.APIStatus
-	if errors.As(err, &status) {
-		return err
+// reachable gives the error because of which the destination cannot be asked at present. One that was in vain asked before is asked whether it answers
+// again, because what the cache shows of it is old.
+func (c *Cluster) reachable(ctx context.Context) error {
+	trouble := c.gate.lastTrouble()
+	if trouble == nil {
+		return nil
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.shunned, c.shunnedUntil = err, time.Now().Add(shunFor)
-	return err
-}
-
-// reachable gives the error because of which the destination is not asked at present.
-func (c *Cluster) reachable() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if time.Now().Before(c.shunnedUntil) {
-		return c.shunned
+	ctx, cancel := context.WithTimeout(ctx, doubtAfter)
+	defer cancel()
+	// What comes of it the gate knows.
+	_, _ = c.ask(ctx, "version")
+	if trouble = c.gate.lastTrouble(); trouble != nil {
+		return fmt.Errorf("cluster %s cannot be asked: %w", c.Identity.Server, trouble)
 	}
 	return nil
+}
+
+// ask asks for a path, and gives the status of the answer.
+func (c *Cluster) ask(ctx context.Context, path ...string) (status int, err error) {
+	url, _, err := rest.DefaultServerUrlFor(c.config)
+	if err != nil {
+		return 0, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(url.String(), "/")+"/"+strings.Join(path, "/"), nil)
+	if err != nil {
+		return 0, err
+	}
+	answer, err := c.http.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	return answer.StatusCode, answer.Body.Close()
 }
 
 // open connects to a destination. Nothing is asked of it yet. changed is told the tracking name of each object that changes.
@@ -86,6 +95,8 @@ func open(ctx context.Context, identity gitsync.Cluster, config *rest.Config, ch
 	if config.Dial == nil {
 		config.Dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
 	}
+	doors := newGate()
+	config.Wrap(doors.wrap)
 	// A warning of admission may repeat what a Secret holds, and it would be logged where nobody knows what to mask.
 	config.WarningHandler = rest.NoWarnings{}
 	httpClient, err := rest.HTTPClientFor(config)
@@ -107,7 +118,7 @@ func open(ctx context.Context, identity gitsync.Cluster, config *rest.Config, ch
 	}
 	ctx, stop := context.WithCancel(ctx)
 	c := newCluster(identity, direct, mapper, kept, changed)
-	c.config, c.http, c.stop = config, httpClient, stop
+	c.config, c.http, c.gate, c.stop = config, httpClient, doors, stop
 	go func() {
 		// The cache ends with ctx; it reports what goes wrong with single kinds where they are read.
 		_ = kept.Start(ctx)
@@ -117,7 +128,7 @@ func open(ctx context.Context, identity gitsync.Cluster, config *rest.Config, ch
 
 func newCluster(identity gitsync.Cluster, direct client.Client, mapper meta.RESTMapper, kept cache.Cache, changed func(cluster, trackingName string)) *Cluster {
 	return &Cluster{
-		Identity: identity, direct: direct, mapper: mapper, cache: kept, changed: changed, stop: func() {},
+		Identity: identity, direct: direct, mapper: mapper, cache: kept, changed: changed, stop: func() {}, gate: newGate(),
 		watched: map[schema.GroupVersionKind]*watch{}, writers: map[string]client.Client{},
 	}
 }
@@ -139,8 +150,8 @@ func (c *Cluster) Secrets() (values []string) {
 }
 
 // Kinds tells what the destination knows about kinds.
-func (c *Cluster) Kinds(kinds []gitsync.GroupKind) (map[gitsync.GroupKind]gitsync.Kind, error) {
-	if err := c.reachable(); err != nil {
+func (c *Cluster) Kinds(ctx context.Context, kinds []gitsync.GroupKind) (map[gitsync.GroupKind]gitsync.Kind, error) {
+	if err := c.reachable(ctx); err != nil {
 		return nil, err
 	}
 	known := map[gitsync.GroupKind]gitsync.Kind{}
@@ -153,7 +164,7 @@ func (c *Cluster) Kinds(kinds []gitsync.GroupKind) (map[gitsync.GroupKind]gitsyn
 		case meta.IsNoMatchError(err):
 			known[k] = gitsync.Kind{}
 		case err != nil:
-			return nil, c.shun(fmt.Errorf("asking cluster %s for kind %s: %w", c.Identity.Server, k.Kind, err))
+			return nil, fmt.Errorf("asking cluster %s for kind %s: %w", c.Identity.Server, k.Kind, err)
 		default:
 			known[k] = gitsync.Kind{Known: true, Namespaced: mapping.Scope.Name() == meta.RESTScopeNameNamespace}
 		}
@@ -249,14 +260,14 @@ type about struct {
 const aboutFor = 10 * time.Minute
 
 // About gives the version of the cluster and the APIs that it serves, as group/version and group/version/Kind.
-func (c *Cluster) About() (version string, apis []string, err error) {
+func (c *Cluster) About(ctx context.Context) (version string, apis []string, err error) {
 	c.mu.Lock()
 	known := c.about
 	c.mu.Unlock()
 	if time.Since(known.at) < aboutFor {
 		return known.version, known.apis, nil
 	}
-	if err := c.reachable(); err != nil {
+	if err := c.reachable(ctx); err != nil {
 		return "", nil, err
 	}
 	d, err := discovery.NewDiscoveryClientForConfigAndClient(c.config, c.http)
@@ -265,7 +276,7 @@ func (c *Cluster) About() (version string, apis []string, err error) {
 	}
 	info, err := d.ServerVersion()
 	if err != nil {
-		return "", nil, c.shun(fmt.Errorf("asking cluster %s for its version: %w", c.Identity.Server, err))
+		return "", nil, fmt.Errorf("asking cluster %s for its version: %w", c.Identity.Server, err)
 	}
 	_, lists, err := d.ServerGroupsAndResources()
 	var partly *discovery.ErrGroupDiscoveryFailed

@@ -25,7 +25,7 @@ const (
 
 // Neighbours lists the objects of a namespace of all kinds that wanted picks, with nothing but their metadata. Nothing of it is kept or watched.
 func (c *Cluster) Neighbours(ctx context.Context, namespace string, wanted func(gitsync.GroupKind) bool) (*gitsync.Neighbours, error) {
-	if err := c.reachable(); err != nil {
+	if err := c.reachable(ctx); err != nil {
 		return nil, err
 	}
 	kinds, err := c.listable()
@@ -63,7 +63,7 @@ func (c *Cluster) listable() (kinds []schema.GroupVersionKind, err error) {
 	lists, err := discovery.ServerPreferredNamespacedResources(d)
 	var partly *discovery.ErrGroupDiscoveryFailed
 	if err != nil && !errors.As(err, &partly) {
-		return nil, c.shun(fmt.Errorf("asking cluster %s for its kinds: %w", c.Identity.Server, err))
+		return nil, fmt.Errorf("asking cluster %s for its kinds: %w", c.Identity.Server, err)
 	}
 	for _, list := range lists {
 		version, err := schema.ParseGroupVersion(list.GroupVersion)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -51,15 +52,16 @@ func (c *Cluster) As(serviceAccount, migrates string) (*Writer, error) {
 	return &Writer{cluster: c, client: made, migrates: migrates}, nil
 }
 
-// DryRun asks what an apply would make of an object. That its namespace does not exist yet is no problem, because the same operation may make it.
-func (w *Writer) DryRun(ctx context.Context, manifest *unstructured.Unstructured) (gitsync.Prediction, error) {
+// DryRun asks what a write would make of an object. That its namespace does not exist yet is no problem, because the same operation may make it.
+func (w *Writer) DryRun(ctx context.Context, write gitsync.Write) (gitsync.Prediction, error) {
+	manifest := write.Object
 	p := gitsync.Prediction{}
-	o, err := w.patch(ctx, manifest, "Strict", client.DryRunAll)
+	o, err := w.tryOut(ctx, write)
 	switch {
 	case err == nil:
 		p.Object = o
 	case isMissingNamespace(err, manifest):
-	case !isVerdict(err):
+	case apierrors.IsConflict(err) || !isVerdict(err):
 		return p, fmt.Errorf("asking for a dry run of %s %s: %w", manifest.GetKind(), manifest.GetName(), err)
 	default:
 		p.Problem = err.Error()
@@ -67,10 +69,27 @@ func (w *Writer) DryRun(ctx context.Context, manifest *unstructured.Unstructured
 	return p, nil
 }
 
+func (w *Writer) tryOut(ctx context.Context, write gitsync.Write) (*unstructured.Unstructured, error) {
+	if !write.Replace || write.Live == nil {
+		return w.patch(ctx, write.Object, validation(write), client.DryRunAll)
+	}
+	o := write.Object.DeepCopy()
+	o.SetResourceVersion(write.Live.GetResourceVersion())
+	return o, w.client.Update(ctx, o, client.FieldOwner(gitopsv1.FieldManager), client.FieldValidation(validation(write)), client.DryRunAll)
+}
+
+// validation is what the server is to do about fields that it does not know.
+func validation(write gitsync.Write) string {
+	if write.Validate {
+		return "Strict"
+	}
+	return "Ignore"
+}
+
 // isVerdict reports whether an error is what the server thinks of an object, and not that it had no time for it or could not be reached.
 func isVerdict(err error) bool {
 	var status apierrors.APIStatus
-	return errors.As(err, &status) && !apierrors.IsTimeout(err) && !apierrors.IsServerTimeout(err) && !apierrors.IsTooManyRequests(err) &&
+	return meta.IsNoMatchError(err) || errors.As(err, &status) && !apierrors.IsTimeout(err) && !apierrors.IsServerTimeout(err) && !apierrors.IsTooManyRequests(err) &&
 		!apierrors.IsServiceUnavailable(err)
 }
 
@@ -96,8 +115,7 @@ func (w *Writer) patch(ctx context.Context, manifest *unstructured.Unstructured,
 func (w *Writer) Apply(ctx context.Context, write gitsync.Write) (gitsync.Outcome, error) {
 	o, err := w.apply(ctx, write)
 	if write.Force && write.Live != nil && (apierrors.IsInvalid(err) || apierrors.IsForbidden(err) && strings.Contains(err.Error(), "immutable")) {
-		// Once it is gone, the next pass makes it anew.
-		return gitsync.Outcome{}, w.replaceLater(ctx, write.Live, err)
+		err = w.makeAnew(ctx, write, err)
 	}
 	outcome := gitsync.Outcome{Task: write.Task, Version: write.Object.GroupVersionKind().Version}
 	switch {
@@ -108,6 +126,9 @@ func (w *Writer) Apply(ctx context.Context, write gitsync.Write) (gitsync.Outcom
 		return outcome, nil //nolint:nilerr // a refused write is the outcome
 	}
 	w.cluster.recent.remember(o, time.Now())
+	if o.GetKind() == "CustomResourceDefinition" {
+		w.cluster.awaitServed(ctx, o)
+	}
 	resource := strings.ToLower(o.GetKind())
 	if group := o.GroupVersionKind().Group; group != "" {
 		resource += "." + group
@@ -134,10 +155,7 @@ const unborn = "1"
 
 func (w *Writer) apply(ctx context.Context, write gitsync.Write) (*unstructured.Unstructured, error) {
 	o := write.Object.DeepCopy()
-	validation := "Ignore"
-	if write.Validate {
-		validation = "Strict"
-	}
+	validation := validation(write)
 	if write.Live == nil {
 		if write.Replace {
 			err := w.client.Create(ctx, o, client.FieldOwner(gitopsv1.FieldManager), client.FieldValidation(validation))
@@ -177,11 +195,21 @@ func (w *Writer) migrate(ctx context.Context, live *unstructured.Unstructured) (
 	return o.GetResourceVersion(), nil
 }
 
-func (w *Writer) replaceLater(ctx context.Context, live *unstructured.Unstructured, why error) error {
-	if err := w.remove(ctx, live, metav1.DeletePropagationForeground); err != nil {
-		return fmt.Errorf("deleting what cannot be changed in place (%w): %w", why, err)
+// makeAnew deletes what cannot be changed in place, and gives the conflict after which the next pass makes it again. It deletes nothing if the server
+// would refuse the new one too, which it is asked under another name, because the old one still has its own.
+func (w *Writer) makeAnew(ctx context.Context, write gitsync.Write, why error) error {
+	other := write.Object.DeepCopy()
+	other.SetName("")
+	other.SetGenerateName(write.Object.GetName() + "-")
+	err := w.client.Create(ctx, other, client.DryRunAll, client.FieldOwner(gitopsv1.FieldManager))
+	if err != nil && !strings.Contains(err.Error(), "already allocated") { // ports and addresses are free once the old one is gone
+		return fmt.Errorf("%w; and it cannot be made anew: %w", why, err)
 	}
-	return lookAgain(live, why)
+	err = w.remove(ctx, write.Live, metav1.DeletePropagationForeground)
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		return fmt.Errorf("%w; and it cannot be deleted to be made anew: %w", why, err)
+	}
+	return lookAgain(write.Live, why)
 }
 
 // lookAgain is an error that says that an object is not as it was observed.

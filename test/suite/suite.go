@@ -43,6 +43,7 @@ func Main(m *testing.M, start Start) {
 }
 
 func run(m *testing.M, start Start) (code int, err error) {
+	ctrl.SetLogger(zap.New(zap.WriteTo(io.Discard)))
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	dir, err := os.MkdirTemp("", "sluice-suite-")
@@ -74,7 +75,6 @@ func run(m *testing.M, start Start) (code int, err error) {
 // Applications runs the loop of Applications with the rights of the administrator until ctx ends, and gives a client of the same rights. Of the
 // loop's fields it sets those that connect it with the cluster.
 func Applications(ctx context.Context, up *cluster.Cluster, c *application.Controller) (client.Client, error) {
-	ctrl.SetLogger(zap.New(zap.WriteTo(io.Discard)))
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), gitopsv1.AddToScheme(scheme)); err != nil {
 		return nil, err
