@@ -28,7 +28,7 @@ func Assess(run *v1alpha1.AnalysisRun, taken []Taken, now time.Time) v1alpha1.An
 	for _, t := range taken {
 		record(&status, t, q.dryRun[t.Metric])
 	}
-	if status.StartedAt == nil {
+	if status.StartedAt == nil || ahead(status.StartedAt, now) {
 		status.StartedAt = &metav1.Time{Time: now}
 	}
 	ending := Ending(run)

@@ -268,6 +268,16 @@ func TestAClockThatIsSetBackStopsNothing(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a delay begins anew", func(t *testing.T) {
+		run := runOf(metric("a", func(m *v1alpha1.Metric) { m.InitialDelay = "30s" }))
+		run.Status.StartedAt = after(time.Hour)
+		if due, after := analysis.Due(run, noon); len(due) != 0 || after != 30*time.Second {
+			t.Errorf("got %d tasks and a wait of %s", len(due), after)
+		}
+		if status := analysis.Assess(run, nil, noon); !status.StartedAt.Time.Equal(noon) {
+			t.Errorf("the run begins at %s", status.StartedAt)
+		}
+	})
 	t.Run("an end a moment ahead is waited for", func(t *testing.T) {
 		run := runOf(metric("a", func(m *v1alpha1.Metric) { m.Interval = "30s" }))
 		run.Status.MetricResults = []v1alpha1.MetricResult{{Name: "a", Phase: running, Measurements: []v1alpha1.Measurement{{Phase: successful, FinishedAt: after(2 * time.Second)}}}}

@@ -55,7 +55,7 @@ func stop(last *v1alpha1.Measurement) *Task {
 }
 
 func startOf(run *v1alpha1.AnalysisRun, now time.Time) time.Time {
-	if run.Status.StartedAt != nil {
+	if run.Status.StartedAt != nil && !ahead(run.Status.StartedAt, now) {
 		return run.Status.StartedAt.Time
 	}
 	return now

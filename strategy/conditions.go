@@ -18,8 +18,18 @@ func (o *Observation) clock() metav1.Time { return metav1.NewTime(o.Now.Truncate
 // setBack is how far in the future something that has happened may lie before it means that the clock was set back.
 const setBack = time.Minute
 
-// ahead reports whether something that has happened lies in the future: what waits for its time would wait for hours.
-func (o *Observation) ahead(happened time.Time) bool { return happened.Sub(o.Now) > setBack }
+// Ahead reports whether something that has happened lies in the future: what waits for its time would wait for hours.
+func Ahead(happened, now time.Time) bool { return happened.Sub(now) > setBack }
+
+func (o *Observation) ahead(happened time.Time) bool { return Ahead(happened, o.Now) }
+
+// happened is when something has happened: now, where the clock was set back since.
+func (o *Observation) happened(at metav1.Time) metav1.Time {
+	if o.ahead(at.Time) {
+		return o.clock()
+	}
+	return at
+}
 
 // planConditions computes every condition anew; only times, and what was last said of the progress, are remembered.
 func planConditions(o *Observation, p *position) {
@@ -170,7 +180,7 @@ func progressing(o *Observation, p *position) v1alpha1.RolloutCondition {
 		c = moving(o, p, old)
 	}
 	c.Type = v1alpha1.ConditionProgressing
-	if old.Status == c.Status && old.Reason == c.Reason && old.Message == c.Message && !p.moved(o) {
+	if old.Status == c.Status && old.Reason == c.Reason && old.Message == c.Message && !p.moved(o) && !o.ahead(old.LastUpdateTime.Time) {
 		c.LastUpdateTime = old.LastUpdateTime
 	}
 	return c
@@ -269,7 +279,7 @@ func (p *position) meetDeadline(o *Observation) {
 	case v1alpha1.ReasonProgressDeadlineExceeded:
 		p.timedOut = true
 	default:
-		deadline := last.LastUpdateTime.Add(time.Duration(v1alpha1.ProgressDeadlineSeconds(o.Rollout)) * time.Second)
+		deadline := o.happened(last.LastUpdateTime).Add(time.Duration(v1alpha1.ProgressDeadlineSeconds(o.Rollout)) * time.Second)
 		p.timedOut = o.Now.After(deadline)
 		if !p.timedOut {
 			p.look(deadline.Sub(o.Now) + 1)

@@ -91,3 +91,18 @@ func TestCommandsInTheStatusAreObeyed(t *testing.T) {
 		})
 	}
 }
+
+func TestTheProgressDeadlineSurvivesAClockThatIsSetBack(t *testing.T) {
+	o := seen(t, behindRoute, pods("new", 6, 3), step(2), held(20), status(func(s *v1alpha1.RolloutStatus) {
+		s.Replicas, s.UpdatedReplicas, s.ReadyReplicas, s.AvailableReplicas = 16, 6, 13, 13
+		s.Conditions = []v1alpha1.RolloutCondition{{Type: v1alpha1.ConditionProgressing, Status: corev1.ConditionTrue, Reason: v1alpha1.ReasonReplicaSetUpdated,
+			LastUpdateTime: metav1.NewTime(noon.Add(time.Hour))}}
+	}))
+	plan := Decide(*o)
+	if deadline := 10*time.Minute + 1; plan.After != deadline {
+		t.Errorf("the next look is after %s, want %s", plan.After, deadline)
+	}
+	if begun := condition(&plan.Status, v1alpha1.ConditionProgressing).LastUpdateTime; !begun.Time.Equal(noon) {
+		t.Errorf("the deadline counts from %s, want %s", begun, noon)
+	}
+}

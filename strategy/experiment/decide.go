@@ -102,11 +102,14 @@ func (p *position) run(o *Observation) {
 	p.end(o, v1alpha1.AnalysisPhaseSuccessful, "")
 }
 
-// left is how much of the duration is still to come; 0 without one.
+// left is how much of the duration is still to come; 0 without one. It begins anew where the clock was set back.
 func (p *position) left(o *Observation) time.Duration {
 	d, err := o.Experiment.Spec.Duration.Duration()
 	if err != nil || d == 0 {
 		return 0
+	}
+	if strategy.Ahead(p.status.AvailableAt.Time, o.Now) {
+		p.status.AvailableAt = ptr.To(o.clock())
 	}
 	return p.status.AvailableAt.Add(d).Sub(o.Now)
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/strategy"
 )
 
 // readTemplates brings the status of every template up to date.
@@ -110,6 +111,9 @@ func (p *position) meetDeadline(o *Observation, t *v1alpha1.TemplateStatus) {
 	if t.Status == v1alpha1.TemplateStatusRunning || t.LastTransitionTime == nil {
 		return
 	}
+	if strategy.Ahead(t.LastTransitionTime.Time, o.Now) {
+		t.LastTransitionTime = ptr.To(o.clock())
+	}
 	seconds := v1alpha1.ExperimentProgressDeadlineSeconds(o.Experiment)
 	end := t.LastTransitionTime.Add(time.Duration(seconds) * time.Second)
 	if !o.Now.After(end) {
@@ -198,14 +202,15 @@ func planSize(set *Set, size int32, plan *Plan) {
 func planEnd(o *Observation, p *position, set *Set, plan *Plan) {
 	intent := SetIntent{Template: set.Template, Name: set.Name, Hash: set.Hash, From: set.Spec}
 	delay := time.Duration(v1alpha1.ExperimentScaleDownDelaySeconds(o.Experiment)) * time.Second
+	begun := o.delays(set, delay)
 	switch {
 	case o.held() || set.Spec == 0 && set.Deadline == nil:
 		return
-	case set.Spec > 0 && set.Deadline == nil && delay > 0:
+	case set.Spec > 0 && !begun && delay > 0:
 		end := o.Now.Add(delay)
 		intent.Deadline = ptr.To(end.UTC().Format(time.RFC3339))
 		p.look(delay)
-	case set.Spec > 0 && set.Deadline != nil && o.Now.Before(*set.Deadline):
+	case set.Spec > 0 && begun && o.Now.Before(*set.Deadline):
 		p.look(set.Deadline.Sub(o.Now))
 		return
 	default:
@@ -217,6 +222,11 @@ func planEnd(o *Observation, p *position, set *Set, plan *Plan) {
 		}
 	}
 	plan.change(intent)
+}
+
+// delays reports whether the delay of a set has begun; a deadline beyond it was set before the clock was set back.
+func (o *Observation) delays(set *Set, delay time.Duration) bool {
+	return set.Deadline != nil && !strategy.Ahead(*set.Deadline, o.Now.Add(delay))
 }
 
 func (i *SetIntent) resize(size int32) {
