@@ -43,6 +43,7 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		UpdateFunc: func(e event.UpdateEvent) bool { c.memories.saw(e.ObjectNew, e.ObjectOld, time.Now()); return true },
 	})).
 		Watches(&gitopsv1.AppProject{}, handler.EnqueueRequestsFromMapFunc(c.ofProject)).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(c.ofSecret), builder.WithPredicates(otherContent)).
 		WatchesRawSource(source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 			c.mu.Lock()
 			defer c.mu.Unlock()
