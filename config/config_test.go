@@ -114,6 +114,27 @@ func TestTheControllerMayDoWhatItDoesAndNoMore(t *testing.T) {
 	}
 }
 
+func TestOnlyAdministratorsOfTheControlNamespaceChangeTheRulesOfProjects(t *testing.T) {
+	const change = ": create update patch delete deletecollection"
+	const look = ": get list watch"
+	for name, want := range map[string][]string{
+		"sluice-gitops-view": {
+			"argoproj.io/applications" + look, "argoproj.io/applicationsets" + look, "argoproj.io/applicationsets/status" + look, "argoproj.io/appprojects" + look,
+		},
+		"sluice-gitops-edit":  {"argoproj.io/applications" + change, "argoproj.io/applicationsets" + change},
+		"sluice-gitops-admin": {"argoproj.io/appprojects" + change},
+	} {
+		if diff := cmp.Diff(want, rules(t, "gitops/user_roles.yaml", name)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+	for _, d := range documents(t, "gitops/user_roles.yaml") {
+		if _, edits := d.Metadata.Labels["rbac.authorization.k8s.io/aggregate-to-edit"]; edits == (d.Metadata.Name == "sluice-gitops-admin") {
+			t.Errorf("%s is given to the wrong people: %v", d.Metadata.Name, d.Metadata.Labels)
+		}
+	}
+}
+
 func TestNotificationsMayReadTheirTwoObjectsAndNoOther(t *testing.T) {
 	for file, want := range map[string]rbacv1.PolicyRule{
 		"rbac/notification_role.yaml":            {Resources: []string{"configmaps"}, ResourceNames: []string{"argo-rollouts-notification-configmap"}},
