@@ -14,7 +14,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -24,10 +23,14 @@ import (
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/gitsync"
+	"github.com/sluice-delivery/sluice/internal/kube"
 )
 
 // gather is how long changes of objects are gathered before the Application that holds them is looked at.
 const gather = 20 * time.Millisecond
+
+// passLimit ends a pass that hangs. What it asks of repositories, renderers and destinations has limits of its own.
+const passLimit = 15 * time.Minute
 
 // Register adds the loop to a manager.
 func (c *Controller) Register(mgr ctrl.Manager) error {
@@ -50,7 +53,7 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 			c.queue = queue
 			return nil
 		})).
-		WithOptions(controller.Options{MaxConcurrentReconciles: c.Concurrency}).
+		WithOptions(kube.LoopOptions(mgr, "application", c.Concurrency, passLimit)).
 		Complete(c)
 }
 

@@ -2,15 +2,19 @@ package applicationset
 
 import (
 	"context"
+	"time"
 
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/kube"
 )
+
+// passLimit ends a pass that hangs; askLimit, which is most of it, comes first.
+const passLimit = 15 * time.Minute
 
 // Register adds the loop to a manager. Clusters is an object of the kind Secret whose informer shows cluster Secrets.
 func (c *Controller) Register(mgr ctrl.Manager, clusters client.Object) error {
@@ -19,7 +23,7 @@ func (c *Controller) Register(mgr ctrl.Manager, clusters client.Object) error {
 		Owns(&gitopsv1.Application{}).
 		Watches(&gitopsv1.AppProject{}, handler.EnqueueRequestsFromMapFunc(c.all)).
 		Watches(clusters, handler.EnqueueRequestsFromMapFunc(c.ofClusters)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: c.Concurrency}).
+		WithOptions(kube.LoopOptions(mgr, "applicationset", c.Concurrency, passLimit)).
 		Complete(c)
 }
 

@@ -17,7 +17,7 @@ const (
 	lastBackoff  = 10 * time.Second
 )
 
-// LoopOptions are those of a loop over releases: a panic harms only its own object, a pass that hangs ends after passLimit, a failed one is
+// LoopOptions are those of every loop: a panic harms only its own object, a pass that hangs ends after passLimit, a failed one is
 // tried again within seconds, and the log names the object.
 func LoopOptions(mgr ctrl.Manager, name string, atOnce int, passLimit time.Duration) controller.Options {
 	return controller.Options{
