@@ -426,10 +426,10 @@ func TestARollbackIsNotRefusedForWhatTheNewestCommitHolds(t *testing.T) {
 	o := w.observation()
 	var asked []string
 	for _, q := range Questions(o) {
-		value, _, _ := unstructured.NestedString(q.Object, "data", "a")
+		value, _, _ := unstructured.NestedString(q.Object.Object, "data", "a")
 		asked = append(asked, value)
 		if value == "bad" {
-			o.Predicted[Digest(q)] = Prediction{Problem: "is refused"}
+			o.Predicted[Digest(q.Object)] = Prediction{Problem: "is refused"}
 		}
 	}
 	if !slices.Equal(asked, []string{"bad", "good"}) {
