@@ -18,7 +18,7 @@ import (
 
 // modelChecks walks of modelSteps steps on average explore some 100,000 states in some ten seconds of one core.
 const (
-	modelChecks = "270"
+	modelChecks = "240"
 	modelSteps  = "120"
 	modelSeed   = "1"
 )

@@ -99,9 +99,13 @@ func isActive(w gitopsv1.SyncWindow, now time.Time) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("cannot find time zone '%s': %w", w.TimeZone, err)
 	}
-	// The wall clock is a clock in UTC that shows the same. Starts are looked for from well before the first one that may still count, because it jumps.
+	// The wall clock is a clock in UTC that shows the same. Where it jumps, starts are looked for from well before the first one that may still count.
 	earliest := now.Add(-duration)
-	for wall := onWall(earliest.In(zone)).Add(-largestJump); ; {
+	wall := onWall(earliest.In(zone))
+	if offsetNear(wall, zone, -1) != offsetNear(wall, zone, 1) {
+		wall = wall.Add(-largestJump)
+	}
+	for {
 		wall = schedule.Next(wall)
 		if wall.IsZero() {
 			return false, nil
@@ -123,11 +127,15 @@ func onWall(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
 }
 
+// offsetNear is by how much the clock of a zone is ahead of UTC some days from a moment.
+func offsetNear(t time.Time, zone *time.Location, days int) time.Duration {
+	_, seconds := t.AddDate(0, 0, days).In(zone).Zone()
+	return time.Duration(seconds) * time.Second
+}
+
 // instantOf is when the clock of a zone shows what is on the wall for the first time, or would if it had not been set forward.
 func instantOf(wall time.Time, zone *time.Location) time.Time {
-	_, before := wall.Add(-24 * time.Hour).In(zone).Zone()
-	_, after := wall.Add(24 * time.Hour).In(zone).Zone()
-	asBefore, asAfter := wall.Add(-time.Duration(before)*time.Second), wall.Add(-time.Duration(after)*time.Second)
+	asBefore, asAfter := wall.Add(-offsetNear(wall, zone, -1)), wall.Add(-offsetNear(wall, zone, 1))
 	if !onWall(asBefore.In(zone)).Equal(wall) && onWall(asAfter.In(zone)).Equal(wall) {
 		return asAfter
 	}
