@@ -92,10 +92,10 @@ const (
 	beyond = "\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: beyond, annotations: {argocd.argoproj.io/hook: PHASE}}"
 )
 
-// refusedTo checks that an object was not written because a service account may not.
-func refusedTo(t *testing.T, r gitopsv1.ResourceResult, account string) {
+// refusedAloud checks that an object was not written because the service account of the project limited may not.
+func refusedAloud(t *testing.T, r gitopsv1.ResourceResult) {
 	t.Helper()
-	if r.Status != gitopsv1.ResultSyncFailed || !strings.Contains(r.Message, "system:serviceaccount:"+account) || !strings.Contains(r.Message, "cannot") {
+	if r.Status != gitopsv1.ResultSyncFailed || !strings.Contains(r.Message, "system:serviceaccount:limited:deployer") || !strings.Contains(r.Message, "cannot") {
 		t.Errorf("%s %s: %s, %q", r.Kind, r.Name, r.Status, r.Message)
 	}
 }
@@ -113,21 +113,21 @@ func TestAProjectActsAsItsServiceAccount(t *testing.T) {
 	}
 
 	commit("limited-2", strings.ReplaceAll(service, "port: 80", "port: 81")+strings.ReplaceAll(beyond, ", annotations: {argocd.argoproj.io/hook: PHASE}", ""))
-	refusedTo(t, ended(t, a, "limited-2", gitopsv1.OperationFailed)["Secret/beyond"], "limited:deployer")
+	refusedAloud(t, ended(t, a, "limited-2", gitopsv1.OperationFailed)["Secret/beyond"])
 	commit("limited-3", strings.ReplaceAll(service, "port: 80", "port: 81")+strings.ReplaceAll(beyond, "PHASE", "PreSync"))
-	refusedTo(t, ended(t, a, "limited-3", gitopsv1.OperationFailed)["Secret/beyond"], "limited:deployer")
+	refusedAloud(t, ended(t, a, "limited-3", gitopsv1.OperationFailed)["Secret/beyond"])
 	if version := web.GetResourceVersion(); read(t, web).GetResourceVersion() != version {
 		t.Error("a part of what was refused was applied")
 	}
 	commit("limited-4", "")
-	refusedTo(t, ended(t, a, "limited-4", gitopsv1.OperationFailed)["Service/web"], "limited:deployer")
+	refusedAloud(t, ended(t, a, "limited-4", gitopsv1.OperationFailed)["Service/web"])
 	if !exists(t, web) {
 		t.Error("the Service was pruned without the right to")
 	}
 	commit("limited-5", service+strings.ReplaceAll(beyond, "PHASE", "PostSync"))
 	read(t, a)
 	patch(t, a, `{"operation":{"sync":{"dryRun":true,"revision":"limited-5"}}}`)
-	refusedTo(t, ended(t, a, "limited-5", gitopsv1.OperationFailed)["Secret/beyond"], "limited:deployer")
+	refusedAloud(t, ended(t, a, "limited-5", gitopsv1.OperationFailed)["Secret/beyond"])
 }
 
 func TestAProjectWithServiceAccountsLendsNoOtherRights(t *testing.T) {
