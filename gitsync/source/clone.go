@@ -205,7 +205,7 @@ func (r *Repositories) find(ctx context.Context, want gitsync.Want) (*clone, *ru
 
 func (r *Repositories) runner(a address, c credentials, keys Keys) *runner {
 	return &runner{
-		address: a, host: r.host(a.host), credentials: c, keys: keys, timeout: r.Timeout, measures: r.measures,
+		address: a, host: r.host(a.host), credentials: c, keys: keys, timeout: r.Timeout, measures: r.measures, installation: r.installation(c),
 		protocols: strings.Join(append([]string{"https", "ssh"}, r.Schemes...), ":"),
 	}
 }
@@ -215,7 +215,7 @@ func (c *clone) enter(ctx context.Context, git *runner) error {
 	if err := c.turn.enter(ctx); err != nil {
 		return unreachable(fmt.Errorf("waiting for %s: %w", git.address.shown, err))
 	}
-	if err := git.prepare(); err != nil {
+	if err := git.prepare(ctx); err != nil {
 		c.leave()
 		return err
 	}

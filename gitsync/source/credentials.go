@@ -14,6 +14,7 @@ import (
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/gitsync"
+	"github.com/sluice-delivery/sluice/internal/githubapp"
 )
 
 // Keys are the Secrets of the control namespace that configure repositories, and what is trusted.
@@ -46,7 +47,7 @@ var identityKeys = []string{"username", "password", "bearerToken", "sshPrivateKe
 	"useAzureWorkloadIdentity", "azureServicePrincipalClientSecret"}
 
 // unbuilt keys change how a repository is reached in ways that are not built; using them without a word would surprise.
-var unbuiltKeys = []string{"githubAppPrivateKey", "useAzureWorkloadIdentity", "azureServicePrincipalClientSecret", "gcpServiceAccountKey"}
+var unbuiltKeys = []string{"useAzureWorkloadIdentity", "azureServicePrincipalClientSecret", "gcpServiceAccountKey"}
 
 // purpose is what credentials are for: the values of LabelSecretType of entries and of templates.
 type purpose struct{ entry, template string }
@@ -88,7 +89,11 @@ func (k Keys) chooseFor(use purpose, repoURL, project string, types ...string) (
 		return c, fmt.Errorf("secret %s is of the type %q, and the source asks for one of the type %s: a chart needs source.chart, an artifact a repoURL that begins with %s",
 			c.name, kind, types[0], ociScheme)
 	}
-	for _, key := range unbuiltKeys {
+	unbuilt := unbuiltKeys
+	if !slices.Contains(types, typeGit) {
+		unbuilt = append(slices.Clone(unbuilt), githubapp.KeyPrivate)
+	}
+	for _, key := range unbuilt {
 		if v := c.data[key]; v != "" && v != "false" {
 			return c, fmt.Errorf("secret %s: %s cannot be used yet; remove it", c.name, key)
 		}

@@ -30,12 +30,17 @@ type runner struct {
 	protocols   string
 	timeout     time.Duration
 	measures    *measures
-	environment []string
-	files       string
+	// installation has the token of a GitHub App; nil if there is none.
+	installation *installation
+	environment  []string
+	files        string
 }
 
-// prepare writes the private files of the credentials into a new folder, which close removes.
-func (r *runner) prepare() error {
+// prepare gets a token where one is needed, and writes the private files of the credentials into a new folder, which close removes.
+func (r *runner) prepare(ctx context.Context) error {
+	if err := r.logIn(ctx); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "sluice-git-")
 	if err != nil {
 		return fmt.Errorf("making a private folder for credentials: %w", err)
@@ -70,15 +75,7 @@ func (r *runner) prepare() error {
 	if c["proxy"] != "" {
 		settings = append(settings, [2]string{"http.proxy", c["proxy"]})
 	}
-	ssh := "ssh -F /dev/null -o BatchMode=yes -o IdentitiesOnly=yes -o GlobalKnownHostsFile=/dev/null -o ConnectTimeout=15"
-	if c["insecureIgnoreHostKey"] == "true" || c["insecure"] == "true" {
-		ssh += " -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
-	} else {
-		ssh += " -o StrictHostKeyChecking=yes -o UserKnownHostsFile='" + write("known_hosts", r.keys.KnownHosts) + "'"
-	}
-	if key := c["sshPrivateKey"]; key != "" {
-		ssh += " -i '" + write("key", strings.TrimRight(key, "\n")+"\n") + "'"
-	}
+	ssh := sshCommand(c, r.keys.KnownHosts, write)
 	r.environment = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull,
 		"GIT_ALLOW_PROTOCOL=" + r.protocols, "GIT_SSH_COMMAND=" + ssh, "GIT_SSH_VARIANT=ssh", "GIT_LFS_SKIP_SMUDGE=1", "GIT_NO_REPLACE_OBJECTS=1",
 		"GIT_ATTR_NOSYSTEM=1", "NO_PROXY=" + c["noProxy"], fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(settings))}
@@ -89,6 +86,20 @@ func (r *runner) prepare() error {
 		return errors.Join(fmt.Errorf("writing credentials for git: %w", err), r.close())
 	}
 	return nil
+}
+
+// sshCommand reads no configuration but its own, and trusts only hosts that are known.
+func sshCommand(c map[string]string, knownHosts string, write func(name, text string) string) string {
+	ssh := "ssh -F /dev/null -o BatchMode=yes -o IdentitiesOnly=yes -o GlobalKnownHostsFile=/dev/null -o ConnectTimeout=15"
+	if c["insecureIgnoreHostKey"] == "true" || c["insecure"] == "true" {
+		ssh += " -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+	} else {
+		ssh += " -o StrictHostKeyChecking=yes -o UserKnownHostsFile='" + write("known_hosts", knownHosts) + "'"
+	}
+	if key := c["sshPrivateKey"]; key != "" {
+		ssh += " -i '" + write("key", strings.TrimRight(key, "\n")+"\n") + "'"
+	}
+	return ssh
 }
 
 func (r *runner) close() error { return os.RemoveAll(r.files) }

@@ -39,6 +39,8 @@ type Repositories struct {
 	registries map[string]*registry
 	readers    child.Crew
 	measures   *measures
+	// installations of GitHub Apps have tokens, by the credentials that ask for these.
+	installations map[string]*installation
 }
 
 // Resolve gives the commit, the version of a chart, or the digest of an artifact that a source asks for.

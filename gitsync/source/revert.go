@@ -56,7 +56,7 @@ func (r *Repositories) Revert(ctx context.Context, want gitsync.Want, ask gitsyn
 		return "", fmt.Errorf("pushing to %s: %w", a.shown, err)
 	}
 	w := &workbench{git: r.runner(a, c, keys), wanted: ask}
-	if err := w.git.prepare(); err != nil {
+	if err := w.git.prepare(ctx); err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, w.git.close()) }()

@@ -96,7 +96,7 @@ func (b bounds) ask(client *http.Client, request *http.Request, to io.Writer) er
 		return &gitsync.UnreachableError{Cause: withoutURL(err)}
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
+	if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusCreated {
 		err := fmt.Errorf("the server says %s", http.StatusText(response.StatusCode))
 		if slices.Contains([]int{http.StatusNotFound, http.StatusGone}, response.StatusCode) {
 			return err

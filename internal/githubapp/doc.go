@@ -1,0 +1,2 @@
+// Package githubapp proves to GitHub who an app is.
+package githubapp
