@@ -62,7 +62,7 @@ func farewellTasks(o Observation, p Prepared, phase Phase) (tasks []Task) {
 		tasks = append(tasks, Task{Phase: phase, Wave: WaveOf(desired), Key: KeyOf(desired), Hook: true, Desired: desired})
 	}
 	slices.SortStableFunc(tasks, func(a, b Task) int {
-		return cmp.Or(cmp.Compare(a.Wave, b.Wave), cmp.Compare(rank(a.Key.Kind), rank(b.Key.Kind)), cmp.Compare(a.Key.Name, b.Key.Name))
+		return cmp.Or(cmp.Compare(a.Wave, b.Wave), cmp.Compare(rank(a.Key), rank(b.Key)), cmp.Compare(a.Key.Name, b.Key.Name))
 	})
 	return tasks
 }

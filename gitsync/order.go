@@ -56,7 +56,7 @@ type OrderOptions struct {
 	Namespaced func(GroupKind) bool
 }
 
-// kindRank holds the kinds that come early, in their order; all others come last and are of one rank.
+// kindRank holds the kinds that come early, in their order; all others come after them and are of one rank, but for Rollouts.
 var kindRank = func() map[string]int {
 	ranks := map[string]int{}
 	for i, kind := range strings.Fields(`Namespace NetworkPolicy ResourceQuota LimitRange PodSecurityPolicy PodDisruptionBudget ServiceAccount
@@ -68,9 +68,14 @@ var kindRank = func() map[string]int {
 	return ranks
 }()
 
-func rank(kind string) int {
-	if r, ranked := kindRank[kind]; ranked {
+// rank is the place of a kind. A Rollout comes after all else of its wave: the templates and routes that it names must be there before its controller
+// looks for them, and nothing needs it.
+func rank(k Key) int {
+	if r, ranked := kindRank[k.Kind]; ranked {
 		return r
+	}
+	if k.Group == groupRollouts && k.Kind == kindRollout {
+		return len(kindRank) + 2
 	}
 	return len(kindRank) + 1
 }
@@ -110,7 +115,7 @@ func compareTasks(a, b Task) int {
 	return cmp.Or(
 		cmp.Compare(slices.Index(phases, a.Phase), slices.Index(phases, b.Phase)),
 		cmp.Compare(a.Wave, b.Wave),
-		cmp.Compare(rank(a.Key.Kind), rank(b.Key.Kind)),
+		cmp.Compare(rank(a.Key), rank(b.Key)),
 		cmp.Compare(a.Key.Name, b.Key.Name),
 		cmp.Compare(a.Key.Namespace, b.Key.Namespace),
 	)

@@ -2,6 +2,7 @@ package gitsync
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +75,13 @@ func TestHealthOfEachObjectIsInTheStatus(t *testing.T) {
 	if r := w.app.Status.Resources; len(r) != 1 || r[0].Health == nil || r[0].Health.Status != gitopsv1.HealthHealthy {
 		t.Errorf("%s", toYAML(r))
 	}
+}
+
+func TestARolloutComesAfterWhatItNames(t *testing.T) {
+	w := newWorld(automated)
+	w.push("aaaa", docs(rollout, strings.ReplaceAll(route, "name: web,", "name: zebra,"), "apiVersion: argoproj.io/v1alpha1\nkind: AnalysisTemplate\nmetadata: {name: zero, namespace: prod}"))
+	w.settle(t)
+	wantStory(t, w, "apply HTTPRoute prod/zebra", "apply AnalysisTemplate prod/zero", "apply Rollout prod/web")
 }
 
 func TestTheLastWaveIsNotWaitedForUnlessItHasHooks(t *testing.T) {
