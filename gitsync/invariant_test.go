@@ -110,7 +110,7 @@ func saysWhatIsAboutToChange(m moment) string {
 
 func writesNothingAnew(m moment) string {
 	for _, w := range m.writes() {
-		if w.Live != nil && !w.Task.Hook && equality.Semantic.DeepEqual(m.merged(w.Object, w.Live).Object, w.Live.Object) {
+		if w.Live != nil && !w.Retry && !w.Task.Hook && equality.Semantic.DeepEqual(m.merged(w.Object, w.Live).Object, w.Live.Object) {
 			return title(w.Task.Key) + " is what it would become"
 		}
 	}

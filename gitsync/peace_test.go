@@ -159,6 +159,53 @@ func TestASyncByHandTriesARejectedCommitOnceMore(t *testing.T) {
 	}
 }
 
+func TestASyncByHandLetsAnAbortedRolloutBeginAgain(t *testing.T) {
+	w := newWorld(automated)
+	w.push("aaaa", docs(rollout, manifest("Job", "report", "hook=PostSync")))
+	w.settle(t)
+	w.abort("error rate")
+	w.settle(t)
+	w.story = nil
+	w.app.Operation = &gitopsv1.Operation{
+		Sync: &gitopsv1.SyncOperation{}, InitiatedBy: gitopsv1.OperationInitiator{Username: "ada"}, Retry: gitopsv1.RetryStrategy{Limit: 3},
+	}
+	w.settle(t)
+	retried := func() (times int) {
+		for _, line := range w.story {
+			if line == "retry Rollout prod/web" {
+				times++
+			}
+		}
+		return times
+	}
+	if said := w.told(); retried() != 1 || said != "" || w.app.Status.Health.Status != gitopsv1.HealthProgressing {
+		t.Errorf("retried %d times, %s, it says %s", retried(), w.app.Status.Health.Status, said)
+	}
+	wantPhase(t, w, gitopsv1.OperationRunning, "waiting for healthy state of argoproj.io/Rollout/web")
+	w.abort("error rate again")
+	for range 10 {
+		w.settle(t)
+		w.now = w.now.Add(10 * time.Minute)
+	}
+	if said := w.told(); retried() != 1 || !strings.Contains(said, "error rate again") {
+		t.Errorf("retried %d times, it says %s", retried(), said)
+	}
+}
+
+func TestASyncByItselfDoesNotLetAnAbortedRolloutBeginAgain(t *testing.T) {
+	w := newWorld(automated)
+	w.push("aaaa", rollout)
+	w.settle(t)
+	w.abort("error rate")
+	w.settle(t)
+	w.push("bbbb", docs(rollout, config))
+	w.story = nil
+	w.settle(t)
+	if wantStory(t, w, "apply ConfigMap prod/settings"); strings.Contains(strings.Join(w.story, "\n"), "retry ") {
+		t.Errorf("%s", strings.Join(w.story, "\n"))
+	}
+}
+
 func TestACanaryUnderWayNeverBlocksANewerCommit(t *testing.T) {
 	const postSync = `
 apiVersion: batch/v1

@@ -38,6 +38,8 @@ type Write struct {
 	Live *unstructured.Unstructured
 	// Replace updates the object as a whole; Force deletes and creates it if it cannot be changed in place; Validate refuses unknown fields.
 	Replace, Force, Validate bool
+	// Retry lets the aborted Rollout Live begin again, and applies nothing: it is as Object says already.
+	Retry bool
 }
 
 // Deletion is one object to be deleted.

@@ -175,6 +175,21 @@ func (d *decision) forgive(chosen func(Key) bool) {
 	d.keep(memory)
 }
 
+// triesAgain reports whether a sync by hand lets an aborted Rollout begin again, because it applies nothing that would. It does so once, and leaves its
+// own retries to other failures.
+func (a *attempt) triesAgain(t Task, live *Live) bool {
+	if a.state.Operation.InitiatedBy.Automated || a.state.RetryCount > 0 || !isRollout(t.Key) {
+		return false
+	}
+	for _, it := range a.items {
+		if it.differs && it.desired != nil && refersTo(live.Object, it.key) {
+			return false
+		}
+	}
+	_, aborted := abortOf(live)
+	return aborted
+}
+
 // isHeld reports whether an object stays as it is because its manifest is among those that were rejected.
 func isHeld(rejected []brought, k Key) bool {
 	return slices.ContainsFunc(rejected, func(b brought) bool { return b.key() == k || b.workload == k })

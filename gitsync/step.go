@@ -87,11 +87,19 @@ func (a *attempt) advance(t Task, waits bool) *Write {
 	}
 	it := a.itemOf(t, live)
 	if !it.differs {
-		a.set(t, gitopsv1.ResultSynced, gitopsv1.OperationRunning, "unchanged")
-		a.assess(t, live, waits)
-		return nil
+		return a.unchanged(t, it, waits)
 	}
 	return a.write(t, it.desired, live)
+}
+
+// unchanged records that there is nothing to apply; but an aborted Rollout begins again where somebody asks for that.
+func (a *attempt) unchanged(t Task, it item, waits bool) *Write {
+	if a.triesAgain(t, it.live) {
+		return &Write{Task: t, Object: it.desired, Live: it.live.Object, Retry: true}
+	}
+	a.set(t, gitopsv1.ResultSynced, gitopsv1.OperationRunning, "unchanged")
+	a.assess(t, it.live, waits)
+	return nil
 }
 
 // spares records that an automated operation leaves an object alone: its manifest was rejected, or another Application holds it.

@@ -328,7 +328,11 @@ func (w *world) carryOut(plan *Plan) bool {
 			continue
 		}
 		outcome := Outcome{Task: write.Task, Message: "configured"}
-		if outcome.Problem = w.broken[write.Task.Key]; outcome.Problem == "" {
+		switch outcome.Problem = w.broken[write.Task.Key]; {
+		case outcome.Problem != "":
+		case write.Retry:
+			w.retry(write.Live)
+		default:
 			w.put(write.Object, w.objects[KeyOf(write.Object)])
 			w.wrote("apply " + title(KeyOf(write.Object)))
 		}
@@ -336,6 +340,17 @@ func (w *world) carryOut(plan *Plan) bool {
 	}
 	plan.Record(outcomes)
 	return done
+}
+
+// retry does what a Rollout shows once it begins again.
+func (w *world) retry(live *unstructured.Unstructured) {
+	o := live.DeepCopy()
+	unstructured.RemoveNestedField(o.Object, "status", "abort")
+	w.version++
+	o.SetResourceVersion(fmt.Sprint(w.version))
+	w.objects[KeyOf(o)] = o
+	w.health[KeyOf(o)] = Health{Status: Progressing}
+	w.wrote("retry " + title(KeyOf(o)))
 }
 
 // conflicts reports whether an object is not any more what a decision rested on.

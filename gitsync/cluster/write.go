@@ -140,6 +140,8 @@ func (w *Writer) Apply(ctx context.Context, write gitsync.Write) (gitsync.Outcom
 // done says what a write that gave an object did, in the words of kubectl.
 func done(write gitsync.Write, o *unstructured.Unstructured) string {
 	switch {
+	case write.Retry:
+		return "retried"
 	case write.Live == nil:
 		return "created"
 	case write.Live.GetResourceVersion() == o.GetResourceVersion():
@@ -154,6 +156,9 @@ func done(write gitsync.Write, o *unstructured.Unstructured) string {
 const unborn = "1"
 
 func (w *Writer) apply(ctx context.Context, write gitsync.Write) (*unstructured.Unstructured, error) {
+	if write.Retry {
+		return w.retry(ctx, write.Live)
+	}
 	o := write.Object.DeepCopy()
 	validation := validation(write)
 	if write.Live == nil {

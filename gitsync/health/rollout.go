@@ -18,7 +18,7 @@ const (
 // rollout judges a Rollout by the phase that its controller gives it, once that knows the Rollout's present generation and that of the workload
 // it refers to: never by how an older commit went.
 func rollout(o *unstructured.Unstructured) gitsync.Health {
-	if !rolloutObserved(o) || !workloadObserved(o) {
+	if !rolloutObserved(o) || !workloadObserved(o) || retryAsked(o) {
 		return progressing(unobservedRollout)
 	}
 	message := text(o.Object, "status", "message")
@@ -50,6 +50,12 @@ func workloadObserved(o *unstructured.Unstructured) bool {
 	}
 	wanted, found := o.GetAnnotations()[v1alpha1.AnnotationWorkloadGeneration]
 	return !found || wanted == text(o.Object, "status", "workloadObservedGeneration")
+}
+
+// retryAsked reports whether somebody asked an aborted Rollout to begin again and its controller has not read that yet.
+func retryAsked(o *unstructured.Unstructured) bool {
+	aborted, _ := at(o.Object, "status", "abort").(bool)
+	return !aborted && text(o.Object, "status", "abortedAt") != ""
 }
 
 // rolloutWithoutPhase judges what a controller before 1.0 left behind.
