@@ -16,6 +16,7 @@ import (
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/gitsync"
+	"github.com/sluice-delivery/sluice/gitsync/cluster"
 	"github.com/sluice-delivery/sluice/internal/kube"
 )
 
@@ -72,6 +73,9 @@ func (c *Controller) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 func (c *Controller) pass(ctx context.Context, app *gitopsv1.Application) (ctrl.Result, error) {
 	began := c.now()
 	s, err := c.observe(ctx, app)
+	if errors.Is(err, cluster.ErrFrozen) {
+		return ctrl.Result{}, nil
+	}
 	if err != nil {
 		return ctrl.Result{}, err
 	}

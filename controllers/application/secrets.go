@@ -2,6 +2,7 @@ package application
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,7 +20,8 @@ import (
 var otherContent = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 	before, is := e.ObjectOld.(*corev1.Secret)
 	after, too := e.ObjectNew.(*corev1.Secret)
-	return is && too && !(equality.Semantic.DeepEqual(before.Data, after.Data) && equality.Semantic.DeepEqual(before.Labels, after.Labels))
+	frozen := func(s *corev1.Secret) string { return s.Annotations[gitopsv1.AnnotationSkipReconcile] }
+	return is && too && (!equality.Semantic.DeepEqual(before.Data, after.Data) || !equality.Semantic.DeepEqual(before.Labels, after.Labels) || frozen(before) != frozen(after))
 }}
 
 // ofSecret lists the Applications that go to the cluster, or come from the repositories, that a Secret is about.
@@ -28,33 +30,27 @@ func (c *Controller) ofSecret(ctx context.Context, o client.Object) (requests []
 	if !is || secret.Namespace != c.Namespace {
 		return nil
 	}
-	concerns := func(*gitopsv1.Application) bool { return false }
-	switch secret.Labels[gitopsv1.LabelSecretType] {
-	case gitopsv1.SecretTypeCluster:
-		server, name := strings.TrimSuffix(string(secret.Data["server"]), "/"), string(secret.Data["name"])
-		concerns = func(app *gitopsv1.Application) bool {
-			d := app.Spec.Destination
-			return d.Server != "" && strings.TrimSuffix(d.Server, "/") == server || d.Name != "" && d.Name == name
-		}
-	case gitopsv1.SecretTypeRepository, gitopsv1.SecretTypeRepoCreds:
-		prefix := gitsync.NormalURL(string(secret.Data["url"]))
-		concerns = func(app *gitopsv1.Application) bool {
-			for _, source := range gitopsv1.SourcesOf(app.Spec) {
-				if strings.HasPrefix(gitsync.NormalURL(source.RepoURL), prefix) {
-					return true
-				}
-			}
-			return false
-		}
-	}
 	var list gitopsv1.ApplicationList
 	if c.Client.List(ctx, &list) != nil {
 		return nil // as in ofProject
 	}
 	for i := range list.Items {
-		if app := &list.Items[i]; concerns(app) {
+		if app := &list.Items[i]; concerns(secret, app) {
 			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(app)})
 		}
 	}
 	return requests
+}
+
+// concerns reports whether a Secret is about the cluster, or a repository, of an Application.
+func concerns(secret *corev1.Secret, app *gitopsv1.Application) bool {
+	switch secret.Labels[gitopsv1.LabelSecretType] {
+	case gitopsv1.SecretTypeCluster:
+		d, server, name := app.Spec.Destination, strings.TrimSuffix(string(secret.Data["server"]), "/"), string(secret.Data["name"])
+		return d.Server != "" && strings.TrimSuffix(d.Server, "/") == server || d.Name != "" && d.Name == name
+	case gitopsv1.SecretTypeRepository, gitopsv1.SecretTypeRepoCreds:
+		prefix := gitsync.NormalURL(string(secret.Data["url"]))
+		return slices.ContainsFunc(gitopsv1.SourcesOf(app.Spec), func(s gitopsv1.Source) bool { return strings.HasPrefix(gitsync.NormalURL(s.RepoURL), prefix) })
+	}
+	return false
 }

@@ -48,6 +48,11 @@ func TestASecretThatIsOnlyStampedAnewLooksAtNothing(t *testing.T) {
 	if otherContent.Update(event.UpdateEvent{ObjectOld: before, ObjectNew: after}) {
 		t.Error("a time stamp counts as a change")
 	}
+	after.Annotations[gitopsv1.AnnotationSkipReconcile] = "true"
+	if !otherContent.Update(event.UpdateEvent{ObjectOld: before, ObjectNew: after}) {
+		t.Error("that a cluster is frozen does not count as a change")
+	}
+	after = before.DeepCopy()
 	after.Data["config"] = []byte("{}")
 	if !otherContent.Update(event.UpdateEvent{ObjectOld: before, ObjectNew: after}) {
 		t.Error("other data do not count as a change")

@@ -47,10 +47,16 @@ type target struct {
 	identity gitsync.Cluster
 	project  string
 	config   string
-	connect  func() (*rest.Config, error)
+	// frozen has its Applications left alone.
+	frozen  bool
+	connect func() (*rest.Config, error)
 }
 
-// Find gives the destination that an Application names. The Problem of the answer, if there is one, is for the Application's status.
+// ErrFrozen says that nobody may look after the Applications of a destination now.
+var ErrFrozen = fmt.Errorf("the Secret of the cluster has the annotation %s", gitopsv1.AnnotationSkipReconcile)
+
+// Find gives the destination that an Application names. The Problem of the answer, if there is one, is for the Application's status. The error is
+// ErrFrozen for a destination that must be left alone.
 func (s *Set) Find(ctx context.Context, d gitopsv1.Destination, project *gitopsv1.AppProject) (*Cluster, gitsync.Cluster, error) {
 	targets, err := s.targets(ctx)
 	if err != nil {
@@ -59,6 +65,9 @@ func (s *Set) Find(ctx context.Context, d gitopsv1.Destination, project *gitopsv
 	t := choose(targets, strings.TrimSuffix(d.Server, "/"), d.Name)
 	if t.identity.Problem != "" {
 		return nil, t.identity, nil
+	}
+	if t.frozen {
+		return nil, t.identity, ErrFrozen
 	}
 	if project != nil && project.Spec.PermitOnlyProjectScopedClusters && t.project != project.Name {
 		t.identity.Problem = fmt.Sprintf("project %s permits only its own clusters, and %s is none", project.Name, t.identity.Server)
@@ -137,10 +146,11 @@ func (s *Set) targets(ctx context.Context) ([]target, error) {
 			identity: gitsync.Cluster{Server: strings.TrimSuffix(string(secret.Data["server"]), "/"), Name: string(secret.Data["name"])},
 			project:  string(secret.Data["project"]),
 			config:   string(secret.Data["config"]),
+			frozen:   secret.Annotations[gitopsv1.AnnotationSkipReconcile] == "true",
 			connect:  func() (*rest.Config, error) { return s.fenced(configOf(secret)) },
 		}
 		if t.identity.Server == gitopsv1.InClusterServer {
-			local.identity.Name, local.project = cmp.Or(t.identity.Name, local.identity.Name), t.project
+			local.identity.Name, local.project, local.frozen = cmp.Or(t.identity.Name, local.identity.Name), t.project, t.frozen
 			continue
 		}
 		all = append(all, t)
