@@ -479,3 +479,13 @@ func TestACommitThatChangesNoManifestOnThePathsThatSomebodyNamesDoesNotTryAFaile
 	w.settle(t)
 	wantStory(t, w, "apply Job prod/migrate", "delete Job prod/migrate", "apply Job prod/migrate")
 }
+
+func TestNothingIsAppliedIfAHookIsRefused(t *testing.T) {
+	w := newWorld("")
+	w.push("aaaa", docs(manifest("ConfigMap", "one"), manifest("Job", "after", "hook=PostSync")))
+	w.invalid[key("batch", "Job", "after")] = "spec.template: Required value"
+	w.sync(gitopsv1.SyncOperation{})
+	w.settle(t)
+	wantStory(t, w)
+	wantPhase(t, w, gitopsv1.OperationFailed, "one or more objects failed to apply (dry run)")
+}
