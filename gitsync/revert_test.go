@@ -125,10 +125,35 @@ func TestWhatCanNeverBeRevertedIsToldAndNotAskedFor(t *testing.T) {
 }
 
 func TestACommitBringsAManifestThatItsParentDoesNotHave(t *testing.T) {
-	w := rejecting(t, "revert/shop")
-	o := w.observation()
-	ask := Decide(o).Reverts[0]
-	if ask.Brings(o, w.material(badCommit)) || !ask.Brings(o, w.material(goodCommit)) || !ask.Brings(o, Material{}) {
-		t.Error("the commit that brought the manifest is not told from the others")
+	const worked = `
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: web, namespace: prod}
+spec: {workloadRef: {apiVersion: apps/v1, kind: Deployment, name: web}, strategy: {canary: {}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: prod}
+spec: {template: {spec: {containers: [{name: web, image: "web:1"}]}}}
+`
+	for name, manifests := range map[string]string{"a Rollout with a template": rollout, "a Rollout with a workload": worked} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(automated)
+			w.app.Annotations = map[string]string{AnnotationRevertBranch: "revert/shop"}
+			w.push(goodCommit, manifests)
+			w.settle(t)
+			w.push(badCommit, strings.ReplaceAll(manifests, "web:1", "web:2"))
+			w.settle(t)
+			w.abort("error rate")
+			w.settle(t)
+			o := w.observation()
+			asked := Decide(o).Reverts
+			if len(asked) != 1 {
+				t.Fatalf("asked for %+v", asked)
+			}
+			if ask := asked[0]; ask.Brings(o, w.material(badCommit)) || !ask.Brings(o, w.material(goodCommit)) || !ask.Brings(o, Material{}) {
+				t.Error("the commit that brought the manifest is not told from the others")
+			}
+		})
 	}
 }
