@@ -20,6 +20,9 @@ func (p *position) walk(o *Observation) {
 	if p.held(o) || p.status.Abort || p.skipping() || p.undecided() {
 		return
 	}
+	if p.orphaned && o.Routed && !p.stableServes(o) {
+		return // first somebody has to answer
+	}
 	for !p.atEnd() && p.complete(o, p.steps[p.index()]) {
 		p.note(normal(v1alpha1.ReasonRolloutStepCompleted,
 			fmt.Sprintf("Rollout step %d/%d completed (%s)", p.index()+1, len(p.steps), v1alpha1.StepText(p.steps[p.index()]))))
