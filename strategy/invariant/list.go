@@ -15,6 +15,7 @@ func OfDecisions() []Predicate[Decision] {
 		{"law 3: experiments follow pods", ExperimentsFollowPods},
 		{"law 6: abort never raises", AbortNeverRaises},
 		{"I2: delays are kept", DelaysAreKept},
+		{"I2, I4: trouble holds", TroubleHolds},
 		{"I5: the aborted never grow", AbortedNeverGrows},
 		{"I6: commands are obeyed", CommandsAreObeyed},
 		{"I7: starts once", StartsOnce},

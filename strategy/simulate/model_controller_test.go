@@ -61,6 +61,7 @@ func (m *model) lagging() view {
 	m.withExperiments(&v, by["experiment"].Experiments)
 	if v.Routed {
 		v.Traffic, v.Weight = route.routes.Observe(v.Rollout, v.Experiments...), route.routes.Sent(v.Rollout)
+		v.TrafficError = route.routes.Trouble
 	}
 	return v
 }
@@ -246,6 +247,8 @@ func (m *model) forgetGone() {
 		switch kind {
 		case "set":
 			gone = !slices.ContainsFunc(m.w.Sets, func(s *strategy.Revision) bool { return s.Name == name })
+		case "service":
+			gone = m.w.Services[name] == nil
 		case "run":
 			gone = !slices.ContainsFunc(m.w.Runs, func(r v1alpha1.AnalysisRun) bool { return r.Name == name })
 		case "experiment":

@@ -88,6 +88,12 @@ func (m *model) deadAbortJourney() string {
 }
 
 func (m *model) abortWith(dead ...string) string {
+	if m.w.Unreadable || m.w.Trouble != "" && m.now().Stable.Hash != m.w.Rollout.Status.StableRS {
+		m.mendRoutes() // otherwise it arrives wherever it can, though a route stays broken
+	}
+	if m.now().Stable.Name != "" && !m.now().Stable.Exists {
+		m.makeServices()
+	}
 	m.settle() // what was aborted already may begin anew, and only then there is something to abort
 	if !m.updating() {
 		return ""
@@ -101,6 +107,8 @@ func (m *model) abortWith(dead ...string) string {
 
 // clear takes away what the user holds the update up with.
 func (m *model) clear() {
+	m.mendRoutes()
+	m.makeServices()
 	m.w.Invalid, m.edited().Spec.Paused = "", false
 	m.edit("nothing is in the way")
 	m.settle()
@@ -136,6 +144,7 @@ func (m *model) updateJourney() string {
 }
 
 func (m *model) routesJourney() string {
+	m.mendRoutes()
 	m.rest()
 	return invariant.ManagedRoutesAreInPlace(&m.now().Moment)
 }
@@ -215,6 +224,7 @@ func (m *model) returnJourney() string {
 	}
 	s := &m.w.Rollout.Status
 	stable := m.w.Set(s.StableRS)
+	m.mendRoutes()
 	m.settle()
 	m.program()
 	m.settle()

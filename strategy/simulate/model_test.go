@@ -121,6 +121,7 @@ func (m *model) changed(what ...any) {
 		m.w.Program()
 	}
 	m.syncPods()
+	m.missServices()
 	s := &shot{
 		Moment: invariant.Moment{Observation: m.w.Observe(), Weight: m.w.Sent(m.w.Rollout), Headers: m.w.Followed.Headers, Mirrors: m.w.Followed.Mirrors,
 			Reached: m.w.Reaches()},

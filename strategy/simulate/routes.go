@@ -23,6 +23,10 @@ type Routes struct {
 	Managed, Followed Managed
 	// Frozen keeps the data plane from following the routes.
 	Frozen bool
+	// Trouble says why one of the routes cannot be read or used, empty if all can: what is held is then what the others do.
+	// Unreadable is true when none of them can be read.
+	Trouble    string
+	Unreadable bool
 	// Reports is true when a gateway confirms routes; Confirmed whether it has confirmed what they hold.
 	Reports, Confirmed bool
 }
@@ -78,6 +82,9 @@ func onScale(weight, of, full int32) (low, high int32) {
 
 // Observe reads the routes as a router does that was asked by this Rollout, which has these Experiments.
 func (s *Routes) Observe(r *v1alpha1.Rollout, experiments ...v1alpha1.Experiment) trafficrouting.Observed {
+	if s.Unreadable {
+		return trafficrouting.Observed{}
+	}
 	t := trafficrouting.Observed{Confirmation: s.confirmation()}
 	full := v1alpha1.MaxTrafficWeight(r)
 	t.Lowest, t.Highest = onScale(s.Held, s.HeldOf, full)

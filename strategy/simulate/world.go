@@ -94,7 +94,7 @@ func (w *World) Observe() strategy.Observation {
 	}
 	if o.Routed {
 		o.Asked = strategy.Split(w.Rollout, w.Experiments...).Additional
-		o.Traffic = w.Routes.Observe(w.Rollout, w.Experiments...)
+		o.Traffic, o.TrafficError = w.Routes.Observe(w.Rollout, w.Experiments...), w.Trouble
 	}
 	if strategy.Restarting(w.Rollout, w.Now) {
 		o.Pods = slices.Clone(w.Pods)
