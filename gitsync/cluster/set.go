@@ -150,6 +150,9 @@ func (s *Set) targets(ctx context.Context) ([]target, error) {
 			connect:  func() (*rest.Config, error) { return s.fenced(configOf(secret)) },
 		}
 		if t.identity.Server == gitopsv1.InClusterServer {
+			if len(secret.Data["namespaces"]) > 0 || len(secret.Data["clusterResources"]) > 0 {
+				local.connect = t.connect // which refuses them
+			}
 			local.identity.Name, local.project, local.frozen = cmp.Or(t.identity.Name, local.identity.Name), t.project, t.frozen
 			continue
 		}
@@ -194,8 +197,8 @@ func configOf(secret *corev1.Secret) (*rest.Config, error) {
 	switch {
 	case a.AWSAuthConfig != nil || a.ExecProviderConfig != nil:
 		return nil, refuse("awsAuthConfig and execProviderConfig run programs that this controller does not bring: give a bearerToken or a client certificate")
-	case len(secret.Data["namespaces"]) > 0:
-		return nil, refuse("the key namespaces is not built: give the cluster's service account the rights of single namespaces instead")
+	case len(secret.Data["namespaces"]) > 0 || len(secret.Data["clusterResources"]) > 0:
+		return nil, refuse("the keys namespaces and clusterResources are not built: remove them, and give the cluster's service account the rights of single namespaces instead")
 	}
 	config := &rest.Config{
 		Host: string(secret.Data["server"]), Username: a.Username, Password: a.Password, BearerToken: a.BearerToken,

@@ -76,7 +76,10 @@ func TestADestinationIsFoundByItsServerOrItsName(t *testing.T) {
 		"none of the project": {secrets: []client.Object{clusterSecret("paris", paris)}, to: gitopsv1.Destination{Name: "paris"}, project: mine, problem: "permits only its own clusters"},
 		"one of the project":  {secrets: []client.Object{clusterSecret("paris", paris, of("project", "mine"))}, to: gitopsv1.Destination{Name: "paris"}, project: mine, server: paris},
 		"a program to run":    {secrets: []client.Object{clusterSecret("paris", paris, of("config", `{"execProviderConfig": {}}`))}, to: gitopsv1.Destination{Name: "paris"}, problem: "run programs"},
-		"namespaces":          {secrets: []client.Object{clusterSecret("paris", paris, of("namespaces", "a,b"))}, to: gitopsv1.Destination{Name: "paris"}, problem: "namespaces is not built"},
+		"namespaces":          {secrets: []client.Object{clusterSecret("paris", paris, of("namespaces", "a,b"))}, to: gitopsv1.Destination{Name: "paris"}, problem: "namespaces and clusterResources are not built"},
+		"namespaces of the own one": {
+			secrets: []client.Object{clusterSecret("here", gitopsv1.InClusterServer, of("namespaces", "a,b"))}, to: gitopsv1.Destination{Name: "here"}, problem: "are not built",
+		},
 		"no JSON":             {secrets: []client.Object{clusterSecret("paris", paris, of("config", "one"))}, to: gitopsv1.Destination{Name: "paris"}, problem: "no JSON"},
 		"one that is frozen":  {secrets: []client.Object{clusterSecret("paris", paris, frozen)}, to: gitopsv1.Destination{Name: "paris"}, frozen: true},
 		"the own one, frozen": {secrets: []client.Object{clusterSecret("here", gitopsv1.InClusterServer, frozen)}, to: gitopsv1.Destination{Server: gitopsv1.InClusterServer}, frozen: true},

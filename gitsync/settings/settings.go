@@ -202,8 +202,26 @@ var standards = map[string][]string{
 	"installationID":                      {""},
 }
 
+// unbuilt are settings that are not followed, by the start of their keys, and what to do instead.
+var unbuilt = map[string]string{
+	"kustomize.buildOptions":          "put what a kustomization needs below its own folder or into components, and remove the key",
+	"kustomize.path.":                 "there is one kustomize, which is part of the controller; remove the key",
+	"kustomize.version.":              "there is one kustomize, which is part of the controller; remove the key",
+	"configManagementPlugins":         "render their output into the repository, and remove the key",
+	"resource.respectRBAC":            "only kinds that an Application names are watched; give the right to list those, and remove the key",
+	"timeout.reconciliation":          "set --gitops-poll of the controller, and remove the key",
+	"controller.sync.timeout.seconds": "end a sync that takes too long with the Application's operation, and remove the key",
+}
+
 // refused tells of settings that ask for something that is not built.
 func refused(data map[string]string) (problems []string) {
+	for _, key := range slices.Sorted(maps.Keys(data)) {
+		for _, start := range slices.Sorted(maps.Keys(unbuilt)) {
+			if strings.HasPrefix(key, start) && strings.TrimSpace(data[key]) != "" {
+				problems = append(problems, fmt.Sprintf("%s: it is not built: %s", key, unbuilt[start]))
+			}
+		}
+	}
 	for _, key := range slices.Sorted(maps.Keys(standards)) {
 		if value, set := data[key]; set && !slices.Contains(standards[key], strings.TrimSpace(value)) {
 			problems = append(problems, fmt.Sprintf("%s: %q is not built, what holds is %q; remove the key", key, value, standards[key][0]))

@@ -81,6 +81,11 @@ func TestASettingThatCannotBeFollowedIsToldAndHarmsNoOther(t *testing.T) {
 		"compare options of no form": {"resource.compareoptions", "{", "it must be YAML"},
 		"a pattern that is none":     {"resource.exclusions", "- {kinds: ['[']}", `"[" is no pattern`},
 		"an installation":            {"installationID", "one", "is not built"},
+		"options of kustomize":       {"kustomize.buildOptions", "--load-restrictor LoadRestrictionsNone", "is not built"},
+		"another kustomize":          {"kustomize.path.v4", "/bin/kustomize", "is not built"},
+		"less than all rights":       {"resource.respectRBAC", "strict", "is not built"},
+		"a poll interval":            {"timeout.reconciliation", "60s", "--gitops-poll"},
+		"an end of syncs":            {"controller.sync.timeout.seconds", "60", "is not built"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := Read(map[string]string{c.key: c.value, "resource.customizations.health.Service": "good"})
