@@ -21,7 +21,12 @@ type clone struct {
 	shelf   shelf
 	// verified has what was found to be signed as a policy wants.
 	verified sync.Map
+	// fetched counts the commits that were fetched into it.
+	fetched int
 }
+
+// maxFetched is how many commits one clone takes up before it begins anew, because nothing in it is ever deleted. What is unpacked lies elsewhere.
+const maxFetched = 100
 
 // listing is what a repository said of its branches and tags, and when it was asked. It can be read while somebody else has the turn.
 type listing struct {
@@ -254,6 +259,11 @@ func (c *clone) bring(ctx context.Context, git *runner, revision string) error {
 	if c.has(ctx, git, revision) {
 		return nil
 	}
+	if c.fetched++; c.fetched > maxFetched {
+		if err := c.renew(ctx, git); err != nil {
+			return fmt.Errorf("beginning the clone anew: %w", err)
+		}
+	}
 	alone := append(append([]string{"--git-dir=" + c.bare()}, fetching...), "--depth=1", "--end-of-options", git.address.remote, "+"+revision+":refs/kept/"+revision)
 	_, refused := git.ask(ctx, alone...)
 	if refused == nil {
@@ -266,6 +276,16 @@ func (c *clone) bring(ctx context.Context, git *runner, revision string) error {
 		return fmt.Errorf("no branch or tag leads to this commit any more")
 	}
 	return nil
+}
+
+// renew makes the clone empty.
+func (c *clone) renew(ctx context.Context, git *runner) error {
+	if err := os.RemoveAll(c.bare()); err != nil {
+		return err
+	}
+	c.fetched = 1
+	c.verified.Clear()
+	return c.begin(ctx, git)
 }
 
 // deepen fetches everything that branches and tags lead to.
