@@ -57,6 +57,7 @@ func (w *Writer) DryRun(ctx context.Context, write gitsync.Write) (gitsync.Predi
 	manifest := write.Object
 	p := gitsync.Prediction{}
 	o, err := w.tryOut(ctx, write)
+	err = unlessGone(write, err)
 	switch {
 	case err == nil:
 		p.Object = o
@@ -114,6 +115,7 @@ func (w *Writer) patch(ctx context.Context, manifest *unstructured.Unstructured,
 // reached; in both cases another look is due. What the server thinks of the object is the outcome.
 func (w *Writer) Apply(ctx context.Context, write gitsync.Write) (gitsync.Outcome, error) {
 	o, err := w.apply(ctx, write)
+	err = unlessGone(write, err)
 	if write.Force && write.Live != nil && (apierrors.IsInvalid(err) || apierrors.IsForbidden(err) && strings.Contains(err.Error(), "immutable")) {
 		err = w.makeAnew(ctx, write, err)
 	}
@@ -215,6 +217,14 @@ func (w *Writer) makeAnew(ctx context.Context, write gitsync.Write, why error) e
 		return fmt.Errorf("%w; and it cannot be deleted to be made anew: %w", why, err)
 	}
 	return lookAgain(write.Live, why)
+}
+
+// unlessGone is the error of a write, which about an object that has gone since it was observed says no more than that another look is due.
+func unlessGone(write gitsync.Write, err error) error {
+	if write.Live != nil && apierrors.IsNotFound(err) {
+		return lookAgain(write.Live, err)
+	}
+	return err
 }
 
 // lookAgain is an error that says that an object is not as it was observed.
