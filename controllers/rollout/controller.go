@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -119,11 +120,23 @@ func (c *Controller) settle(ctx context.Context, s *seen, plan strategy.Plan, pr
 		for _, note := range plan.Notes {
 			c.tellNote(ctx, settled, note)
 		}
+		if now := progress(settled); now.Reason == v1alpha1.ReasonRolloutResumed && progress(s.Rollout).Reason != now.Reason {
+			c.tell(ctx, settled, corev1.EventTypeNormal, now.Reason, now.Message)
+		}
 	}
 	if err != nil {
 		return next, fmt.Errorf("rollout %s/%s: %w", s.Rollout.Namespace, s.Rollout.Name, err)
 	}
 	return next, nil
+}
+
+func progress(r *v1alpha1.Rollout) v1alpha1.RolloutCondition {
+	for _, c := range r.Status.Conditions {
+		if c.Type == v1alpha1.ConditionProgressing {
+			return c
+		}
+	}
+	return v1alpha1.RolloutCondition{}
 }
 
 // shorter is the shorter of two waits, of which 0 means none.

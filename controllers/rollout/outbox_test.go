@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,5 +74,20 @@ func TestNobodyChangesARolloutThatTheOutboxHas(t *testing.T) {
 		if !equality.Semantic.DeepEqual(box.copies[i], r) {
 			t.Errorf("the Rollout of version %s was changed afterwards", r.ResourceVersion)
 		}
+	}
+}
+
+func TestTheEndOfAPauseIsToldOnce(t *testing.T) {
+	w := halfway(t)
+	w.told()
+	r := w.rollout()
+	r.Status.PauseConditions = nil
+	if err := w.server.Status().Update(w.ctx(), r); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	told := slices.DeleteFunc(w.told(), func(line string) bool { return !strings.Contains(line, v1alpha1.ReasonRolloutResumed) })
+	if diff := cmp.Diff([]string{"Normal RolloutResumed Rollout is resumed"}, told); diff != "" {
+		t.Error(diff)
 	}
 }
