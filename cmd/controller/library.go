@@ -84,11 +84,15 @@ func (l library) git(ctx context.Context, set *gitopsv1.ApplicationSet, q genera
 }
 
 // project gives the project of a set, once it permits the set's namespace and a repository. A set that makes up the project for each Application sees
-// no more than what needs no project's credentials.
+// no more than what needs no project's credentials, and must be in the control namespace: of another one, nobody has said which repositories it may see.
 func (l library) project(ctx context.Context, set *gitopsv1.ApplicationSet, repository string) (*gitopsv1.AppProject, error) {
 	p := &gitopsv1.AppProject{}
 	name := cmp.Or(set.Spec.Template.Spec.Project, gitopsv1.DefaultProject)
 	if strings.Contains(name, "{{") {
+		if set.Namespace != l.namespace {
+			return nil, fmt.Errorf("spec.template.spec.project is %q, and decides which repositories the generators may read: name one project in it, as a set outside of the namespace %s must",
+				name, l.namespace)
+		}
 		return p, nil
 	}
 	switch err := l.projects.Get(ctx, client.ObjectKey{Namespace: l.namespace, Name: name}, p); {

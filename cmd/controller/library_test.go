@@ -32,6 +32,7 @@ func TestGeneratorsSeeOnlyWhatTheProjectOfTheSetPermits(t *testing.T) {
 		"from a namespace of somebody else":    {"team-bank", "shop", own, "sourceNamespaces"},
 		"a project that does not exist":        {"argocd", "bank", other, "project bank does not exist"},
 		"a project for each Application":       {"argocd", "{{project}}", other, ""},
+		"made up in a namespace of its own":    {"team-bank", "{{project}}", own, "name one project"},
 		"no project, which is the default one": {"argocd", "", own, "project default does not exist"},
 	} {
 		t.Run(name, func(t *testing.T) {
