@@ -145,7 +145,7 @@ func (p *position) hearExperiment(o *Observation) {
 	e := p.runs.experiment
 	if e == nil {
 		p.status.Canary.CurrentExperiment = ""
-		if p.orphaned && !p.status.Abort && experimentAt(p.steps, p.index()) != nil && !p.resumed {
+		if p.orphaned && p.standsIn(o) && !p.status.Abort && experimentAt(p.steps, p.index()) != nil && !p.resumed {
 			p.pause(o, v1alpha1.PauseReasonInconclusiveExperiment) // without the stable revision there is nothing to try the new one beside
 		}
 		return

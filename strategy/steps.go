@@ -20,7 +20,7 @@ func (p *position) walk(o *Observation) {
 	if p.held(o) || p.status.Abort || p.skipping() || p.undecided() {
 		return
 	}
-	if p.orphaned && o.Routed && !p.stableServes(o) {
+	if p.orphaned && !p.standsIn(o) && !p.resumed {
 		return // first somebody has to answer
 	}
 	for !p.atEnd() && p.complete(o, p.steps[p.index()]) {
@@ -79,7 +79,7 @@ func (p *position) prepared(o *Observation, step v1alpha1.CanaryStep) bool {
 // gets no request whatever its weight.
 func (p *position) weightSet(o *Observation, weight int32) bool {
 	if p.orphaned {
-		return atDesired(o, p) // it serves everybody
+		return atDesired(o, p) && p.standsIn(o) // it serves everybody
 	}
 	if unmanned(o, p) {
 		weight = 0
@@ -200,6 +200,9 @@ func (p *position) promotable(o *Observation) (reason string, ok bool) {
 	}
 	return fmt.Sprintf("Completed all %d canary steps", len(p.steps)), p.backgroundIsPositive()
 }
+
+// standsIn reports whether a revision whose stable one is gone was seen to serve in its place.
+func (p *position) standsIn(o *Observation) bool { return !o.Routed || p.stableServes(o) }
 
 // servesAll reports whether the routes were seen to lead everybody to the current revision.
 func (p *position) servesAll(o *Observation) bool {

@@ -195,6 +195,7 @@ func (m *model) scalerJourney() string {
 
 // interruptedJourney kills the controller after each write of one pass, one after the other.
 func (m *model) interruptedJourney() string {
+	m.mendRoutes() // while one is broken what was begun may have to wait
 	whole := m.clone()
 	whole.rest()
 	most := 1
