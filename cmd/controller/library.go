@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -13,15 +14,18 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/controllers/application"
 	"github.com/sluice-delivery/sluice/gitsync"
 	"github.com/sluice-delivery/sluice/gitsync/generate"
 	"github.com/sluice-delivery/sluice/gitsync/scm"
-	"github.com/sluice-delivery/sluice/gitsync/source"
 )
+
+// maxRead is how many bytes of Git, in files and in paths, one set may look up at once: the contents are held in memory while it is decided.
+const maxRead = 64 << 20
 
 // library answers what generators ask: Git repositories for the project in which a set makes its Applications, providers and plugins for the set itself.
 type library struct {
-	repositories *source.Repositories
+	repositories application.Source
 	providers    *scm.Asker
 	// projects reads AppProjects, which are in namespace.
 	projects  client.Reader
@@ -32,6 +36,7 @@ type library struct {
 func (l library) Answer(ctx context.Context, set *gitopsv1.ApplicationSet, questions []generate.Question, fresh bool) (map[generate.Question]generate.Answer, error) {
 	answers := map[generate.Question]generate.Answer{}
 	var others []generate.Question
+	left := maxRead
 	for _, q := range questions {
 		if q.About != generate.AboutTree && q.About != generate.AboutFile {
 			others = append(others, q)
@@ -40,6 +45,12 @@ func (l library) Answer(ctx context.Context, set *gitopsv1.ApplicationSet, quest
 		answer, err := l.git(ctx, set, q, fresh)
 		if err != nil {
 			return answers, err
+		}
+		for _, path := range answer.Paths {
+			left -= len(path)
+		}
+		if left -= len(answer.Content); left < 0 {
+			return nil, fmt.Errorf("the files and folders that the git generators look up come to more than %d MiB: narrow them, or divide the ApplicationSet", maxRead>>20)
 		}
 		answers[q] = answer
 	}
@@ -71,7 +82,10 @@ func (l library) git(ctx context.Context, set *gitopsv1.ApplicationSet, q genera
 	defer root.Close()
 	answer := generate.Answer{Commit: commit}
 	if q.About == generate.AboutFile {
-		answer.Content, err = root.ReadFile(q.Path)
+		answer.Content, err = read(root, q.Path)
+		if err != nil {
+			err = fmt.Errorf("reading the file %s of %s: %w", q.Path, q.Repository, err)
+		}
 		return answer, err
 	}
 	err = fs.WalkDir(root.FS(), ".", func(path string, entry fs.DirEntry, err error) error {
@@ -81,6 +95,20 @@ func (l library) git(ctx context.Context, set *gitopsv1.ApplicationSet, q genera
 		return err
 	})
 	return answer, err
+}
+
+// read reads a file unless no generator would take one of its size.
+func read(root *os.Root, path string) ([]byte, error) {
+	file, err := root.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	content, err := io.ReadAll(io.LimitReader(file, generate.MaxFile+1))
+	if err == nil && len(content) > generate.MaxFile {
+		return nil, fmt.Errorf("it has more than %d bytes, which is too much for parameters: split it, or leave it out of the files of the generator", generate.MaxFile)
+	}
+	return content, err
 }
 
 // project gives the project of a set, once it permits the set's namespace and a repository. A set that makes up the project for each Application sees

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/gitsync"
 	"github.com/sluice-delivery/sluice/gitsync/generate"
 	"github.com/sluice-delivery/sluice/gitsync/scm"
 )
@@ -65,5 +70,54 @@ func TestGitAndServersAreAskedTogether(t *testing.T) {
 	l.projects = objects
 	if answers, err = l.Answer(t.Context(), set, []generate.Question{provider, {About: generate.AboutTree, Repository: "https://git.example.com/r"}}, false); err == nil || len(answers) > 0 {
 		t.Errorf("a repository of a project that does not exist: %v, %v", answers, err)
+	}
+}
+
+// folder is a repository of one commit.
+type folder string
+
+func (folder) Resolve(context.Context, gitsync.Want) (string, error) { return "c0ffee", nil }
+
+func (f folder) Fetch(context.Context, gitsync.Want, string) (gitsync.Checkout, error) {
+	return gitsync.Checkout{Dir: string(f), Release: func() {}}, nil
+}
+
+func TestWhatGeneratorsReadOfGitIsBounded(t *testing.T) {
+	scheme := kruntime.NewScheme()
+	if err := gitopsv1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	all := &gitopsv1.AppProject{ObjectMeta: metav1.ObjectMeta{Namespace: "argocd", Name: "default"}}
+	all.Spec.SourceRepos = []string{"*"}
+	objects := fake.NewClientBuilder().WithScheme(scheme).WithObjects(all).Build()
+	dir := t.TempDir()
+	file := func(name string, size int64) generate.Question {
+		if err := errors.Join(os.WriteFile(filepath.Join(dir, name), nil, 0o600), os.Truncate(filepath.Join(dir, name), size)); err != nil {
+			t.Fatal(err)
+		}
+		return generate.Question{About: generate.AboutFile, Repository: "https://git.example.com/r", Revision: "c0ffee", Path: name}
+	}
+	l := library{repositories: folder(dir), providers: &scm.Asker{Reader: objects, Namespace: "argocd"}, projects: objects, namespace: "argocd"}
+	whole := file("whole.yaml", generate.MaxFile)
+	var many []generate.Question
+	for i := range maxRead/generate.MaxFile + 1 {
+		many = append(many, file(fmt.Sprintf("%d.yaml", i), generate.MaxFile))
+	}
+	for name, test := range map[string]struct {
+		questions []generate.Question
+		want      string
+	}{
+		"as much as a file may have": {[]generate.Question{whole}, ""},
+		"a byte more":                {[]generate.Question{file("more.yaml", generate.MaxFile+1)}, "reading the file more.yaml of https://git.example.com/r: it has more than 4194304 bytes"},
+		"as much as all may have":    {many[1:], ""},
+		"a file more":                {many, "more than 64 MiB"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			set := &gitopsv1.ApplicationSet{ObjectMeta: metav1.ObjectMeta{Namespace: "argocd", Name: "set"}}
+			answers, err := l.Answer(t.Context(), set, test.questions, false)
+			if test.want == "" && (err != nil || len(answers) != len(test.questions)) || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+				t.Errorf("%d answers, error %v, want one about %q", len(answers), err, test.want)
+			}
+		})
 	}
 }

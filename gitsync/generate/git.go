@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-delivery/sluice/gitsync/generate/sandbox"
 )
 
-// maxFile is how many bytes a file of parameters may have.
-const maxFile = 4 << 20
+// MaxFile is how many bytes a file of parameters may have.
+const MaxFile = 4 << 20
 
 func (r *run) git(at string, g *gitopsv1.GitGenerator) ([]Params, error) {
 	if len(g.Directories) == 0 && len(g.Files) == 0 {
@@ -148,8 +148,8 @@ func filesIn(paths []string, entries []gitopsv1.GitPath) ([]string, error) {
 
 // objectsIn are the sets of parameters that a file holds: an object, the items of a list of objects, or an empty object for an empty file.
 func objectsIn(content []byte) ([]map[string]any, error) {
-	if len(content) > maxFile {
-		return nil, fmt.Errorf("it has %d bytes, more than %d", len(content), maxFile)
+	if len(content) > MaxFile {
+		return nil, fmt.Errorf("it has %d bytes, more than %d", len(content), MaxFile)
 	}
 	var value any
 	if err := yaml.Unmarshal(content, &value); err != nil {
