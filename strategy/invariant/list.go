@@ -31,6 +31,7 @@ func OfDecisions() []Predicate[Decision] {
 		{"I12: sizes stay in range", SizesStayInRange},
 		{"I14: steps count when confirmed", StepsCountWhenConfirmed},
 		{"I15: timers are absolute", TimersAreAbsolute},
+		{"I17: health is of the spec", HealthIsOfTheSpec},
 		{"I18: no news, no release", NoNewsNoRelease},
 	}
 }

@@ -3,6 +3,7 @@ package invariant
 import (
 	"fmt"
 	"reflect"
+	"strconv"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 
@@ -45,6 +46,20 @@ func forgotten(before, after *v1alpha1.RolloutStatus) string {
 		return "the update is no longer aborted, and nobody retried"
 	case before.PromoteFull && !after.PromoteFull:
 		return "the full promotion was dropped"
+	}
+	return ""
+}
+
+// HealthIsOfTheSpec is I17: a Rollout is called healthy only for the generation and the revision that were read, and only once that is the stable one.
+func HealthIsOfTheSpec(d *Decision) string {
+	s, seen := &d.Plan.Status, &d.Seen
+	switch {
+	case s.Phase != v1alpha1.RolloutPhaseHealthy:
+		return ""
+	case s.ObservedGeneration != strconv.FormatInt(seen.Rollout.Generation, 10):
+		return fmt.Sprintf("it is healthy at generation %s, and the spec has %d", s.ObservedGeneration, seen.Rollout.Generation)
+	case s.CurrentPodHash != seen.Current || s.StableRS != seen.Current || seen.Invalid != "":
+		return fmt.Sprintf("it is healthy with the revision %s and the stable one %s, and the spec asks for %s", s.CurrentPodHash, s.StableRS, seen.Current)
 	}
 	return ""
 }

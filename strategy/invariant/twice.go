@@ -17,6 +17,8 @@ type Journal struct {
 	attempt int
 	runs    map[string]begun
 	pauses  map[string]begun
+	// told are the steps whose end was told, with the attempt.
+	told map[string]int
 }
 
 // begun is what was begun in which attempt.
@@ -30,10 +32,10 @@ type begun struct {
 
 // Clone is a Journal that remembers the same and goes on by itself.
 func (j *Journal) Clone() Journal {
-	return Journal{attempt: j.attempt, runs: maps.Clone(j.runs), pauses: maps.Clone(j.pauses)}
+	return Journal{attempt: j.attempt, runs: maps.Clone(j.runs), pauses: maps.Clone(j.pauses), told: maps.Clone(j.told)}
 }
 
-// Twice is I7 over time: within one attempt no step is measured again that was judged already, and no pause starts anew, however many
+// Twice is I7 over time, and I20 for the steps: within one attempt no step is measured again that was judged already, and no pause starts anew, however many
 // controllers there are and wherever they were killed. A client that retries, or goes on after an inconclusive verdict, asks for another one.
 func (j *Journal) Twice(w *Write) string {
 	attempt := j.attempt
@@ -47,6 +49,9 @@ func (j *Journal) Twice(w *Write) string {
 		return ""
 	}
 	broken := j.pauseTwice(w, attempt)
+	if broken == "" {
+		broken = j.toldTwice(w, attempt)
+	}
 	j.attempt = attempt
 	if w.After.Rollout.Status.Abort {
 		j.attempt++
@@ -58,6 +63,26 @@ func (j *Journal) Twice(w *Write) string {
 func (w *Write) recorded() bool {
 	plan, after := &w.Plan.Status, &w.After.Rollout.Status
 	return plan.CurrentPodHash == after.CurrentPodHash && plan.CurrentStepHash == after.CurrentStepHash && (plan.AbortedAt == nil) == (after.AbortedAt == nil)
+}
+
+// toldTwice is I20 for the steps of an attempt: the end of each is told once, with the status that records it.
+func (j *Journal) toldTwice(w *Write, attempt int) string {
+	if indexOf(&w.Plan.Status) != indexOf(&w.After.Rollout.Status) {
+		return "" // it was not the status that was written
+	}
+	for _, note := range w.Plan.Notes {
+		if note.Reason != v1alpha1.ReasonRolloutStepCompleted {
+			continue
+		}
+		if before, told := j.told[note.Message]; told && before == attempt {
+			return "told again: " + note.Message
+		}
+		if j.told == nil {
+			j.told = map[string]int{}
+		}
+		j.told[note.Message] = attempt
+	}
+	return ""
 }
 
 func (j *Journal) runTwice(w *Write, attempt int) string {
