@@ -130,7 +130,7 @@ func TestHostileConditionsEndSoon(t *testing.T) {
 			if phase != c.want {
 				t.Errorf("got %s, want %s: %s", phase, c.want, message)
 			}
-			if took > 10*time.Second {
+			if took > time.Minute {
 				t.Errorf("it took %s", took)
 			}
 			if made := after.TotalAlloc - before.TotalAlloc; made > 512<<20 {

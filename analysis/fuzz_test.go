@@ -40,7 +40,7 @@ func FuzzConditions(f *testing.F) {
 		} {
 			start := time.Now()
 			phase, message := analysis.Evaluate(m, analysis.Reading{Result: c.result})
-			if took := time.Since(start); took > 20*time.Second {
+			if took := time.Since(start); took > time.Minute {
 				t.Errorf("%v: it took %s", c.result, took)
 			}
 			if !phase.Completed() || phase == successful && !c.good || phase == errored && message == "" {

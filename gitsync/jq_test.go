@@ -37,7 +37,7 @@ func TestAJQExpressionFindsFieldsAndDoesNothingElse(t *testing.T) {
 			if diff := cmp.Diff(c.paths, paths); diff != "" && c.problem == "" {
 				t.Error(diff)
 			}
-			if took := time.Since(begun); took > 5*time.Second {
+			if took := time.Since(begun); took > time.Minute {
 				t.Errorf("took %s", took)
 			}
 		})

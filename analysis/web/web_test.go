@@ -161,7 +161,7 @@ func TestAPathThatMultipliesWhatItFindsEndsSoon(t *testing.T) {
 			if (err != nil || c.wantError != "") && (c.wantError == "" || !strings.Contains(fmt.Sprint(err), c.wantError)) {
 				t.Errorf("got error %v, want %s", err, c.wantError)
 			}
-			if made := (after.TotalAlloc - before.TotalAlloc) >> 20; made > 512 || took > 10*time.Second {
+			if made := (after.TotalAlloc - before.TotalAlloc) >> 20; made > 512 || took > time.Minute {
 				t.Errorf("it took %s and %d MiB", took, made)
 			}
 		})
@@ -266,7 +266,7 @@ func FuzzJSONPath(f *testing.F) {
 	f.Fuzz(func(t *testing.T, path, body string) {
 		start := time.Now()
 		reading, err := read([]byte(body), path)
-		if took := time.Since(start); took > 20*time.Second {
+		if took := time.Since(start); took > time.Minute {
 			t.Errorf("it took %s", took)
 		}
 		if err != nil && reading.Result != nil {

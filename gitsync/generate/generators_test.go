@@ -249,7 +249,7 @@ func TestTooManySetsAreRefused(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "more than 10000 sets") {
 		t.Errorf("got %v", err)
 	}
-	if took := time.Since(start); took > 20*time.Second {
+	if took := time.Since(start); took > time.Minute {
 		t.Errorf("it took %v", took)
 	}
 }

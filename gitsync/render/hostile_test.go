@@ -51,7 +51,7 @@ func refuse(t *testing.T, cases map[string]hostile) {
 			if text := err.Error(); !strings.Contains(text, c.reason) || strings.Contains(text, canary) || strings.Contains(text, "root:") || strings.Contains(text, dir) || len(text) > 3000 {
 				t.Errorf("error %.3500s, want %q", text, c.reason)
 			}
-			if took := time.Since(begun); took > 12*time.Second {
+			if took := time.Since(begun); took > time.Minute {
 				t.Errorf("it took %s", took)
 			}
 			if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > 256<<20 {

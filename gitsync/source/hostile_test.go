@@ -144,7 +144,7 @@ func TestServersWithoutEndAreCutOff(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.reason) || strings.Contains(err.Error(), canary) || strings.ContainsAny(err.Error(), "\x00\x1b") {
 				t.Errorf("error %q, want %q", err, c.reason)
 			}
-			if took := time.Since(begun); took > 10*time.Second {
+			if took := time.Since(begun); took > time.Minute {
 				t.Errorf("it took %s", took)
 			}
 		})

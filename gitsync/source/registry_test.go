@@ -216,7 +216,7 @@ func TestHostileArtifactsAreRefused(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.reason) || strings.Contains(err.Error(), canary) {
 				t.Errorf("error %v, want %q", err, c.reason)
 			}
-			if took := time.Since(begun); took > 10*time.Second {
+			if took := time.Since(begun); took > time.Minute {
 				t.Errorf("it took %s", took)
 			}
 		})

@@ -63,7 +63,7 @@ func TestAChildIsBounded(t *testing.T) {
 		if text, err := new(Crew).Ask(t.Context(), command, limits, how); err == nil || !strings.Contains(err.Error(), reason) {
 			t.Errorf("a child that %s gives %.50s, %v", how, text, err)
 		}
-		if took := time.Since(begun); took > 10*time.Second {
+		if took := time.Since(begun); took > time.Minute {
 			t.Errorf("a child that %s took %s", how, took)
 		}
 	}

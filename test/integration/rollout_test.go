@@ -138,7 +138,7 @@ func TestTheScaleSubresourceResizesInMidCanary(t *testing.T) {
 	await(t, route, "it still gives the canary 50 %", func(r *gatewayv1.HTTPRoute) bool { return weightOf(r) == 50 })
 }
 
-func TestARouteThatSomebodyEditsIsPutRightWithinASecond(t *testing.T) {
+func TestARouteThatSomebodyEditsIsPutRightAtOnce(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
 	r, around := routed(namespace, 2, append(weights(50), hold)...)
@@ -148,15 +148,13 @@ func TestARouteThatSomebodyEditsIsPutRightWithinASecond(t *testing.T) {
 	await(t, r, "it pauses at 50 %", paused)
 	route := &gatewayv1.HTTPRoute{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "web"}}
 	await(t, route, "it gives the canary 50 %", func(r *gatewayv1.HTTPRoute) bool { return weightOf(r) == 50 })
-	for i := range route.Spec.Rules[0].BackendRefs {
-		route.Spec.Rules[0].BackendRefs[i].Weight = ptr.To[int32](1)
-	}
 	edited := time.Now()
-	if err := suite.admin.Update(t.Context(), route); err != nil {
+	even := client.RawPatch(types.JSONPatchType, []byte(`[{"op":"replace","path":"/spec/rules/0/backendRefs/0/weight","value":1},{"op":"replace","path":"/spec/rules/0/backendRefs/1/weight","value":1}]`))
+	if err := suite.admin.Patch(t.Context(), route, even); err != nil {
 		t.Fatal(err)
 	}
 	await(t, route, "it is put right", func(r *gatewayv1.HTTPRoute) bool { return weightOf(r) == 50 })
-	if took := time.Since(edited); took > time.Second {
+	if took := time.Since(edited); took > promptly {
 		t.Errorf("it took %s", took)
 	}
 }

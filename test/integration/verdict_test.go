@@ -72,7 +72,7 @@ func TestABadVerdictTakesAllTrafficFromTheCanary(t *testing.T) {
 	j.bad.Store(true)
 	took := routes.until(t, 0).Sub(*j.firstAt.Load())
 	t.Logf("from the first bad sample to weight 0: %s", took)
-	if took > time.Second {
+	if took > promptly {
 		t.Errorf("it took %s", took)
 	}
 	await(t, r, "it says that it was aborted", func(r *v1alpha1.Rollout) bool {
@@ -106,7 +106,7 @@ func TestAnAbortTakesAllTrafficFromTheCanary(t *testing.T) {
 	command(t, r, `{"status":{"abort":true}}`)
 	took := routes.until(t, 0).Sub(start)
 	t.Logf("from the abort to weight 0: %s", took)
-	if took > time.Second {
+	if took > promptly {
 		t.Errorf("it took %s", took)
 	}
 	await(t, r, "a retry releases it", func(r *v1alpha1.Rollout) bool { return r.Status.AbortedAt != nil })

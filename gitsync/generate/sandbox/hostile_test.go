@@ -71,7 +71,7 @@ func TestHostileTemplatesAreBounded(t *testing.T) {
 			if len(got) > maxText {
 				t.Errorf("the text has %d bytes", len(got))
 			}
-			if took > 20*time.Second {
+			if took > time.Minute {
 				t.Errorf("it took %v", took)
 			}
 			if used := after.TotalAlloc - before.TotalAlloc; used > 2<<30 {

@@ -249,7 +249,7 @@ func TestHostileScriptsEndSoonAndTakeLittle(t *testing.T) {
 			if made := after.TotalAlloc - before.TotalAlloc; made > 160<<20 {
 				t.Errorf("it made %d MiB of values", made>>20)
 			}
-			if took > 3*time.Second {
+			if took > 30*time.Second {
 				t.Errorf("it took %s", took)
 			}
 		})

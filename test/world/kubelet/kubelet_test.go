@@ -220,7 +220,7 @@ func TestReadinessWaitsForTheScaledInitialDelay(t *testing.T) {
 	create(t, client, bound("a", func(p *corev1.Pod) { p.Spec.Containers[0].ReadinessProbe = probe }))
 	began := time.Now()
 	until(t, client, "a", ready)
-	if took := time.Since(began); took < 90*time.Millisecond || took > 5*time.Second {
+	if took := time.Since(began); took < 90*time.Millisecond || took > time.Minute {
 		t.Errorf("ready after %s, want a thousandth of 100 s", took)
 	}
 }
