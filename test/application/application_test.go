@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -81,14 +82,18 @@ func (r *repository) Render(_ context.Context, request gitsync.RenderRequest) (g
 var shared struct {
 	admin client.Client
 	repo  *repository
+	// clusters are the destinations of the controller.
+	clusters application.Clusters
+	// config is the way of the administrator to the API server.
+	config *rest.Config
 }
 
 func TestMain(m *testing.M) {
 	suite.Main(m, func(ctx context.Context, up *cluster.Cluster, _ string) (err error) {
 		shared.repo = &repository{commits: map[string]string{}, own: map[string]string{}}
-		shared.admin, err = suite.Applications(ctx, up, &application.Controller{
-			Source: shared.repo, Renderer: shared.repo, Health: healthOf, Concurrency: 10, Poll: time.Second, Jitter: time.Second,
-		})
+		loop := &application.Controller{Source: shared.repo, Renderer: shared.repo, Health: healthOf, Concurrency: 10, Poll: time.Second, Jitter: time.Second}
+		shared.admin, err = suite.Applications(ctx, up, loop)
+		shared.clusters, shared.config = loop.Clusters, up.Config()
 		return err
 	})
 }
