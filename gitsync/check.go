@@ -3,12 +3,18 @@ package gitsync
 import (
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/apis/gitops/validation"
 )
 
 // refuse checks the spec against itself and its project; the first thing that is wrong stops the comparison.
 func (d *decision) refuse() bool {
-	problem := specProblem(d.app.Spec)
+	problem := refusal(validation.Application(d.app))
+	if problem == "" {
+		problem = specProblem(d.app.Spec)
+	}
 	if problem == "" {
 		problem = d.projectProblem()
 	}
@@ -22,9 +28,6 @@ func (d *decision) refuse() bool {
 func specProblem(spec gitopsv1.ApplicationSpec) string {
 	if spec.Destination.Server != "" && spec.Destination.Name != "" {
 		return "application destination can't have both name and server defined: remove one of spec.destination.name and spec.destination.server"
-	}
-	if spec.SourceHydrator != nil {
-		return "spec.sourceHydrator is not built: name the manifests in spec.source"
 	}
 	sources := gitopsv1.SourcesOf(spec)
 	if len(sources) == 0 {
@@ -50,14 +53,30 @@ func sourceProblem(s gitopsv1.Source) string {
 	return ""
 }
 
+// refusal is the first of some mistakes; empty if there is none.
+func refusal(errs field.ErrorList) string {
+	if len(errs) == 0 {
+		return ""
+	}
+	return errs[0].Error()
+}
+
+// ProjectProblem says which rule of a project could not be kept as it was meant; empty if all can.
+func ProjectProblem(p *gitopsv1.AppProject) string {
+	if problem := brokenDenial(p.Spec); problem != "" {
+		return problem
+	}
+	return refusal(validation.AppProject(p))
+}
+
 func (d *decision) projectProblem() string {
 	spec, name := d.app.Spec, gitopsv1.ProjectName(d.app.Spec)
 	if d.o.Project == nil {
 		return fmt.Sprintf("application references project %s which does not exist", name)
 	}
 	rules := d.o.Project.Spec
-	if broken := brokenDenial(rules); broken != "" {
-		return fmt.Sprintf("project %s cannot be used: %s", name, broken)
+	if problem := ProjectProblem(d.o.Project); problem != "" {
+		return fmt.Sprintf("project %s cannot be used: %s", name, problem)
 	}
 	if d.app.Namespace != d.o.ControlNamespace && !PermitsNamespace(rules, d.app.Namespace) {
 		return fmt.Sprintf("application '%s' in namespace '%s' is not permitted to use project '%s'", d.app.Name, d.app.Namespace, name)

@@ -128,6 +128,8 @@ func (l library) project(ctx context.Context, set *gitopsv1.ApplicationSet, repo
 		return nil, fmt.Errorf("project %s does not exist", name)
 	case err != nil:
 		return nil, fmt.Errorf("reading project %s: %w", name, err)
+	case gitsync.ProjectProblem(p) != "":
+		return nil, fmt.Errorf("project %s cannot be used: %s", name, gitsync.ProjectProblem(p))
 	case set.Namespace != l.namespace && !gitsync.PermitsNamespace(p.Spec, set.Namespace):
 		return nil, fmt.Errorf("project %s does not permit the namespace %s: add it to sourceNamespaces", name, set.Namespace)
 	case !gitsync.PermitsSource(p.Spec, repository):

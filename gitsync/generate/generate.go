@@ -11,6 +11,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
+	"github.com/sluice-delivery/sluice/apis/gitops/validation"
 	"github.com/sluice-delivery/sluice/gitsync/generate/sandbox"
 )
 
@@ -52,7 +53,10 @@ type run struct {
 func Generate(o Observation) (Result, error) {
 	r := &run{Observation: o, questions: map[Question]bool{}}
 	result := Result{After: requeueAfter(o.Set.Spec.Generators)}
-	var err error
+	err := refused(o.Set)
+	if err != nil {
+		return result, err
+	}
 	spec := o.Set.Spec
 	r.sandbox, err = sandbox.New(sandbox.Options{GoTemplate: spec.GoTemplate, GoTemplateOptions: spec.GoTemplateOptions, Now: o.Now})
 	if err != nil {
@@ -74,6 +78,18 @@ func Generate(o Observation) (Result, error) {
 	}
 	result.Notes = r.notes
 	return result, nil
+}
+
+// refused is what is wrong with a set before anything is looked up.
+func refused(set *gitopsv1.ApplicationSet) error {
+	problem := validation.ApplicationSet(set).ToAggregate()
+	switch {
+	case problem == nil:
+		return nil
+	case len(validation.Strategy(set)) > 0:
+		return &Error{string(gitopsv1.ConditionInvalidRollout), problem}
+	}
+	return &Error{gitopsv1.ReasonParamsError, problem}
 }
 
 // bundle is the sets of one generator and the template that they fill.

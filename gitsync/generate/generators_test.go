@@ -75,8 +75,8 @@ func TestWhatIsWrongWithAGeneratorIsToldWithItsPlace(t *testing.T) {
 		{"a broken filter", `[{scmProvider: {github: {organization: a}, filters: [{branchMatch: "("}]}}]`, "filters[0].branchMatch"},
 		{"a repository that is not there", `[{pullRequest: {github: {owner: a, repo: b}}}]`, "not found"},
 		{"what is not built", `[{clusterDecisionResource: {configMapRef: a}}]`, "cannot be used"},
-		{"a provider that is not built", `[{scmProvider: {bitbucket: {owner: a, user: b}}}]`, "spec.generators[0].scmProvider.bitbucket cannot be used"},
-		{"pull requests of a provider that is not built", `[{pullRequest: {azuredevops: {organization: a, project: b, repo: c}}}]`, "spec.generators[0].pullRequest.azuredevops cannot be used"},
+		{"a provider that is not built", `[{scmProvider: {bitbucket: {owner: a, user: b}}}]`, "spec.generators[0].scmProvider.bitbucket: Forbidden"},
+		{"pull requests of a provider that is not built", `[{pullRequest: {azuredevops: {organization: a, project: b, repo: c}}}]`, "spec.generators[0].pullRequest.azuredevops: Forbidden"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			result, err := settle(t, Observation{Set: setOf(t, c.generators, false)}, world{
@@ -348,4 +348,30 @@ func FuzzGlob(f *testing.F) {
 			g.matches(path)
 		}
 	})
+}
+
+func TestAStrategyThatCannotBeFollowedChangesNothing(t *testing.T) {
+	for name, strategy := range map[string]string{
+		"an operator that steps do not know": `{type: RollingSync, rollingSync: {steps: [{matchExpressions: [{key: env, operator: Exists}]}]}}`,
+		"a limit that is no share":           `{type: RollingSync, rollingSync: {steps: [{maxUpdate: abc}]}}`,
+		"no steps":                           `{type: RollingSync, rollingSync: {steps: []}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			set := setOf(t, `[{list: {elements: [{name: a}]}}]`, false)
+			set.Spec.Strategy = &gitopsv1.ApplicationSetStrategy{}
+			if err := yaml.UnmarshalStrict([]byte(strategy), set.Spec.Strategy); err != nil {
+				t.Fatal(err)
+			}
+			result, err := Generate(Observation{Set: set})
+			if err == nil || len(result.Applications) > 0 {
+				t.Fatalf("got %v and %v, want an error", names(result.Applications), err)
+			}
+			for _, c := range StatusOf(set, Outcome{Problem: err}, time.Now()).Conditions {
+				if c.Type == gitopsv1.ConditionInvalidRollout && c.Status == metav1.ConditionTrue && strings.Contains(c.Message, "spec.strategy.rollingSync.steps") {
+					return
+				}
+			}
+			t.Error("no condition tells it")
+		})
+	}
 }

@@ -204,10 +204,7 @@ func scmProvider(at string, g *gitopsv1.SCMProviderGenerator) (Question, error) 
 	return oneProvider(at, only, gitopsv1.Generator{SCMProvider: &only})
 }
 
-// served are the providers that can be asked.
-var served = []string{"github", "gitlab", "gitea"}
-
-// oneProvider writes a generator as JSON once it is clear that exactly one field of the part with its provider is set, and that it can be asked.
+// oneProvider writes a generator as JSON once it is clear that exactly one field of the part with its provider is set.
 func oneProvider(at string, part any, g gitopsv1.Generator) (Question, error) {
 	set, err := tree(part)
 	if err != nil {
@@ -215,11 +212,6 @@ func oneProvider(at string, part any, g gitopsv1.Generator) (Question, error) {
 	}
 	if len(set) != 1 {
 		return Question{}, fmt.Errorf("%s names %d providers; set one", at, len(set))
-	}
-	for name := range set {
-		if !slices.Contains(served, name) {
-			return Question{}, fmt.Errorf("%s.%s cannot be used; the providers are %s", at, name, strings.Join(served, ", "))
-		}
 	}
 	text, err := json.Marshal(g)
 	if err != nil {

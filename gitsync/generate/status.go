@@ -37,6 +37,9 @@ func StatusOf(set *gitopsv1.ApplicationSet, o Outcome, now time.Time) gitopsv1.A
 	add(condition(gitopsv1.ConditionErrorOccurred, reason != "", reason, "NoError", message, "the generators and the template could be used"))
 	add(condition(gitopsv1.ConditionParametersGenerated, o.Problem == nil, "ParametersGenerated", reason, "every generator has given its parameters", message))
 	add(condition(gitopsv1.ConditionResourcesUpToDate, reason == "", "ApplicationSetUpToDate", reason, "the Applications are as they should be", message))
+	if reason == string(gitopsv1.ConditionInvalidRollout) {
+		add(condition(gitopsv1.ConditionInvalidRollout, true, reason, "", message, ""))
+	}
 	if o.Rollout != nil {
 		status.ApplicationStatus = o.Rollout.Statuses
 		add(condition(gitopsv1.ConditionRolloutProgressing, o.Rollout.Progressing, "ApplicationSetModified", "ApplicationSetRolloutComplete",

@@ -19,10 +19,12 @@ func ApplicationSet(set *gitopsv1.ApplicationSet) field.ErrorList {
 		errs = append(errs, generator(g, spec.Child("generators").Index(i))...)
 	}
 	errs = append(errs, applicationSpec(set.Spec.Template.Spec, spec.Child("template", "spec"))...)
-	return append(errs, strategy(set.Spec.Strategy, spec.Child("strategy"))...)
+	return append(errs, Strategy(set)...)
 }
 
-func strategy(s *gitopsv1.ApplicationSetStrategy, at *field.Path) field.ErrorList {
+// Strategy is what ApplicationSet refuses in the strategy.
+func Strategy(set *gitopsv1.ApplicationSet) field.ErrorList {
+	s, at := set.Spec.Strategy, field.NewPath("spec", "strategy")
 	if s == nil {
 		return nil
 	}

@@ -33,12 +33,6 @@ var generatorFeatures = []feature[gitopsv1.Generator]{
 	pullRequest("bitbucket", func(p gitopsv1.PullRequestGenerator) bool { return p.Bitbucket != nil }),
 	pullRequest("bitbucketServer", func(p gitopsv1.PullRequestGenerator) bool { return p.BitbucketServer != nil }),
 	pullRequest("azuredevops", func(p gitopsv1.PullRequestGenerator) bool { return p.AzureDevOps != nil }),
-	{"a GitHub App", []string{"scmProvider", "github", "appSecretName"}, func(g gitopsv1.Generator) bool {
-		return g.SCMProvider != nil && g.SCMProvider.GitHub != nil && g.SCMProvider.GitHub.AppSecretName != ""
-	}},
-	{"a GitHub App", []string{"pullRequest", "github", "appSecretName"}, func(g gitopsv1.Generator) bool {
-		return g.PullRequest != nil && g.PullRequest.GitHub != nil && g.PullRequest.GitHub.AppSecretName != ""
-	}},
 }
 
 func scm(provider string, used func(gitopsv1.SCMProviderGenerator) bool) feature[gitopsv1.Generator] {
