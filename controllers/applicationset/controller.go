@@ -83,6 +83,9 @@ func (c *Controller) pass(ctx context.Context, set *gitopsv1.ApplicationSet) (ct
 	if set.DeletionTimestamp != nil {
 		return c.unwind(ctx, s)
 	}
+	if gitopsv1.DeletesInReverse(set.Spec) && !slices.Contains(set.Finalizers, gitopsv1.FinalizerResources) {
+		return c.hold(ctx, set)
+	}
 	outcome := generate.Outcome{Applications: s.own}
 	after := errorAgain
 	var notes []generate.Note
@@ -97,6 +100,15 @@ func (c *Controller) pass(ctx context.Context, set *gitopsv1.ApplicationSet) (ct
 	settled := set.DeepCopy()
 	settled.Status = generate.StatusOf(set, outcome, s.now)
 	return c.settle(ctx, s, settled, notes, after, problem)
+}
+
+// hold keeps a set that is to be deleted in reverse from going at once, and its Applications with it, all at the same time. It comes before there are
+// any, and the write has the set looked at again.
+func (c *Controller) hold(ctx context.Context, set *gitopsv1.ApplicationSet) (ctrl.Result, error) {
+	held := set.DeepCopy()
+	held.Finalizers = append(held.Finalizers, gitopsv1.FinalizerResources)
+	next, _, err := kube.Settle(ctx, kube.MainPatch(c.Client), set, held, 0, nil)
+	return next, err
 }
 
 // settle writes the status and takes the served refresh away. What the generators cannot do stands in the status, and is tried again later; it is no

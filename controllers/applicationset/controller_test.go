@@ -183,3 +183,29 @@ func TestAMemoryOfTheSyncSurvivesAnUpdate(t *testing.T) {
 		t.Errorf("path %s, annotations %v", app.Spec.Source.Path, app.Annotations)
 	}
 }
+
+func TestASetThatIsDeletedInReverseIsHeldUntilItsApplicationsAreGone(t *testing.T) {
+	set := aSet(list("one", "two"))
+	set.Spec.Template.Metadata.Labels = map[string]string{"name": "{{.name}}"}
+	step := func(name string) gitopsv1.RollingSyncStep {
+		return gitopsv1.RollingSyncStep{MatchExpressions: []gitopsv1.MatchExpression{{Key: "name", Operator: "In", Values: []string{name}}}}
+	}
+	set.Spec.Strategy = &gitopsv1.ApplicationSetStrategy{Type: gitopsv1.StrategyRollingSync, DeletionOrder: gitopsv1.DeletionOrderReverse,
+		RollingSync: &gitopsv1.RollingSync{Steps: []gitopsv1.RollingSyncStep{step("one"), step("two")}}}
+	s := newStage(t, set)
+	s.pass()
+	if got := s.apps(); len(got) > 0 {
+		t.Fatalf("%v are there before the set is held", got)
+	}
+	s.pass()
+	if err := s.Client.Delete(t.Context(), s.set()); err != nil {
+		t.Fatal(err)
+	}
+	s.pass()
+	for name, leaves := range map[string]bool{"one": false, "two": true} {
+		app := &gitopsv1.Application{}
+		if err := s.Client.Get(t.Context(), client.ObjectKey{Namespace: "argocd", Name: name}, app); err != nil || (app.DeletionTimestamp != nil) != leaves {
+			t.Errorf("%s is being deleted: %t, error %v", name, app.DeletionTimestamp != nil, err)
+		}
+	}
+}

@@ -167,7 +167,6 @@ func begun(t *testing.T) *kubetest.Server {
 	}}
 	s := newTheatre(t, server, "", time.Time{})
 	set := aSet(list("one", "two"))
-	set.Finalizers = []string{gitopsv1.FinalizerResources}
 	set.Spec.Template.Metadata.Labels = map[string]string{"name": "{{.name}}"}
 	first := func(operator string) gitopsv1.RollingSyncStep {
 		return gitopsv1.RollingSyncStep{MatchExpressions: []gitopsv1.MatchExpression{{Key: "name", Operator: operator, Values: []string{"one"}}}}
