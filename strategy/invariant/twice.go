@@ -67,8 +67,8 @@ func (w *Write) recorded() bool {
 
 // toldTwice is I20 for the steps of an attempt: the end of each is told once, with the status that records it.
 func (j *Journal) toldTwice(w *Write, attempt int) string {
-	if indexOf(&w.Plan.Status) != indexOf(&w.After.Rollout.Status) {
-		return "" // it was not the status that was written
+	if indexOf(&w.Before.Rollout.Status) == indexOf(&w.After.Rollout.Status) {
+		return "" // it was not the status that was written, or it ended no step
 	}
 	for _, note := range w.Plan.Notes {
 		if note.Reason != v1alpha1.ReasonRolloutStepCompleted {
