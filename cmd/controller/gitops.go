@@ -176,6 +176,7 @@ func (g *gitops) addLoops(ctx context.Context, mgr ctrl.Manager, dir string) err
 		Client: c, Source: repositories, Reverter: repositories, Renderer: &render.Renderer{Timeout: renderTimeout, Memory: renderMemory},
 		Health: settings.Assess, Settings: settings.Load,
 		Events: recorder, Namespace: g.gitopsNamespace, Concurrency: g.concurrency, Poll: g.gitopsPoll, Jitter: g.gitopsPoll / 2,
+		MetricLabels: g.metricLabels,
 	}
 	applications.Clusters = &cluster.Set{
 		Local: g.config, Secrets: mgr.GetCache(), Namespace: g.gitopsNamespace, Changed: applications.Changed, Context: ctx,

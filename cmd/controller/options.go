@@ -37,6 +37,7 @@ type options struct {
 	gitopsPoll              time.Duration
 	gitSchemes              []string
 	scmProviders            []*url.URL
+	metricLabels            []string
 	webhookAddress          string
 	logLevel                slog.Level
 	logFormat               string
@@ -67,6 +68,7 @@ func parse(args []string, out io.Writer) (options, error) {
 		return nil
 	})
 	f.Func("allowed-scm-providers", "`addresses` of servers that generators of ApplicationSets may ask besides api.github.com and gitlab.com, as a comma-separated list; may be repeated; without it ApplicationSets of the control namespace may name any", o.addSCMProviders)
+	f.Func("metrics-application-labels", "`labels` of Applications that the metric argocd_app_labels shows, as a comma-separated list; may be repeated; without it there is no such metric", o.addMetricLabels)
 	f.Func("log-level", "least `level` that is logged: debug, info, warn or error (default info)", func(s string) error {
 		return o.logLevel.UnmarshalText([]byte(s))
 	})
@@ -93,6 +95,18 @@ func (o *options) addNamespaces(list string) error {
 		}
 		if !slices.Contains(o.namespaces, name) {
 			o.namespaces = append(o.namespaces, name)
+		}
+	}
+	return nil
+}
+
+func (o *options) addMetricLabels(list string) error {
+	for label := range strings.SplitSeq(list, ",") {
+		if problems := validation.IsQualifiedName(label); len(problems) > 0 {
+			return fmt.Errorf("%q is no label: %s", label, problems[0])
+		}
+		if !slices.Contains(o.metricLabels, label) {
+			o.metricLabels = append(o.metricLabels, label)
 		}
 	}
 	return nil

@@ -41,6 +41,8 @@ type Controller struct {
 	Concurrency int
 	// Poll is how long what a repository said is believed, and Jitter by how much longer at most.
 	Poll, Jitter time.Duration
+	// MetricLabels are the labels of Applications that the metric argocd_app_labels shows; without any there is no such metric.
+	MetricLabels []string
 
 	clock    func() time.Time
 	measures *measures

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/url"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -36,7 +37,7 @@ func (c *Controller) Measure(registry prometheus.Registerer) error {
 	c.measures.orphans = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "argocd_app_orphaned_resources_count", Help: "Objects of the destination namespace that no Application manages, where the project asks for them.",
 	}, []string{"namespace", "name", "project"})
-	for _, one := range []prometheus.Collector{c.measures.syncs, c.measures.seconds, c.measures.took, c.measures.orphans, newCensus(c.Client)} {
+	for _, one := range []prometheus.Collector{c.measures.syncs, c.measures.seconds, c.measures.took, c.measures.orphans, newCensus(c.Client, c.MetricLabels)} {
 		if err := registry.Register(one); err != nil {
 			return err
 		}
@@ -92,31 +93,54 @@ var (
 	conditionDesc = prometheus.NewDesc("argocd_app_condition", "Conditions of a type that an Application has.", []string{"namespace", "name", "project", "condition"}, nil)
 )
 
-// newCensus describes the Applications.
-func newCensus(reader client.Reader) kube.Census {
-	return kube.Census{Reader: reader, Count: count, Metrics: []*prometheus.Desc{infoDesc, conditionDesc}}
+// newCensus describes the Applications, and those of their labels that are shown.
+func newCensus(reader client.Reader, shown []string) kube.Census {
+	metrics := []*prometheus.Desc{infoDesc, conditionDesc}
+	var labelsDesc *prometheus.Desc
+	if len(shown) > 0 {
+		names := []string{"namespace", "name", "project"}
+		for _, label := range shown {
+			names = append(names, "label_"+notOfNames.ReplaceAllString(label, "_"))
+		}
+		labelsDesc = prometheus.NewDesc("argocd_app_labels", "Always 1; the labels are those of an Application that --metrics-application-labels names.", names, nil)
+		metrics = append(metrics, labelsDesc)
+	}
+	return kube.Census{Reader: reader, Metrics: metrics, Count: func(ctx context.Context, cached client.Reader, gauge kube.Gauge) error {
+		var list gitopsv1.ApplicationList
+		if err := cached.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+			return err
+		}
+		for i := range list.Items {
+			app := &list.Items[i]
+			describe(app, gauge)
+			if labelsDesc == nil {
+				continue
+			}
+			values := []string{app.Namespace, app.Name, gitopsv1.ProjectName(app.Spec)}
+			for _, label := range shown {
+				values = append(values, app.Labels[label])
+			}
+			gauge(labelsDesc, 1, values...)
+		}
+		return nil
+	}}
 }
 
-func count(ctx context.Context, cached client.Reader, gauge kube.Gauge) error {
-	var list gitopsv1.ApplicationList
-	if err := cached.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
-		return err
+// notOfNames is what the names of the labels of a metric may not hold.
+var notOfNames = regexp.MustCompile(`[^a-zA-Z0-9_]`)
+
+func describe(app *gitopsv1.Application, gauge kube.Gauge) {
+	project := gitopsv1.ProjectName(app.Spec)
+	gauge(infoDesc, 1, app.Namespace, app.Name, project, strconv.FormatBool(gitopsv1.IsAutomated(app.Spec)),
+		repoOf(app.Spec), serverOf(app.Spec.Destination), app.Spec.Destination.Namespace, cmp.Or(string(app.Status.Sync.Status), "Unknown"),
+		cmp.Or(string(app.Status.Health.Status), "Unknown"), operationOf(app))
+	counts := map[gitopsv1.ApplicationConditionType]float64{}
+	for _, condition := range app.Status.Conditions {
+		counts[condition.Type]++
 	}
-	for i := range list.Items {
-		app := &list.Items[i]
-		project := gitopsv1.ProjectName(app.Spec)
-		gauge(infoDesc, 1, app.Namespace, app.Name, project, strconv.FormatBool(gitopsv1.IsAutomated(app.Spec)),
-			repoOf(app.Spec), serverOf(app.Spec.Destination), app.Spec.Destination.Namespace, cmp.Or(string(app.Status.Sync.Status), "Unknown"),
-			cmp.Or(string(app.Status.Health.Status), "Unknown"), operationOf(app))
-		counts := map[gitopsv1.ApplicationConditionType]float64{}
-		for _, condition := range app.Status.Conditions {
-			counts[condition.Type]++
-		}
-		for kind, n := range counts {
-			gauge(conditionDesc, n, app.Namespace, app.Name, project, string(kind))
-		}
+	for kind, n := range counts {
+		gauge(conditionDesc, n, app.Namespace, app.Name, project, string(kind))
 	}
-	return nil
 }
 
 // operationOf is what is being done with an Application.

@@ -69,6 +69,35 @@ argocd_app_sync_total{dest_server="https://kubernetes.default.svc",dry_run="true
 	}
 }
 
+func TestMetricsShowTheLabelsThatAreAskedFor(t *testing.T) {
+	c := newController(t, interceptor.Funcs{})
+	c.MetricLabels = []string{"example.com/team-name", "tier"}
+	app := c.app(t)
+	app.Labels = map[string]string{"example.com/team-name": "red", "other": "hidden"}
+	if err := c.Client.Update(t.Context(), app); err != nil {
+		t.Fatal(err)
+	}
+	registry := prometheus.NewPedanticRegistry()
+	if err := c.Measure(registry); err != nil {
+		t.Fatal(err)
+	}
+	const want = `
+# HELP argocd_app_labels Always 1; the labels are those of an Application that --metrics-application-labels names.
+# TYPE argocd_app_labels gauge
+argocd_app_labels{label_example_com_team_name="red",label_tier="",name="shop",namespace="argocd",project="default"} 1
+`
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "argocd_app_labels"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLabelsThatAreOneInMetricsAreRefused(t *testing.T) {
+	c := &Controller{MetricLabels: []string{"a.b", "a/b"}}
+	if err := c.Measure(prometheus.NewRegistry()); err == nil {
+		t.Error("two labels of one name are taken")
+	}
+}
+
 func TestASyncIsCountedByItsTime(t *testing.T) {
 	began := metav1.NewTime(time.Unix(100, 0))
 	ended := metav1.NewTime(time.Unix(107, 0))
