@@ -25,13 +25,14 @@ func (d *decision) judge() {
 		}
 	}
 	s.Resources = nil
-	var images []string
+	var images, addresses []string
 	s.Summary.IsAppOfApps = false
 	for _, it := range d.items {
 		s.Resources = append(s.Resources, d.resource(it))
 		from := it.desired
 		if it.live != nil {
 			from = it.live.Object
+			addresses = append(addresses, addressesOf(from)...)
 		}
 		images = append(images, imagesOf(from)...)
 		s.Summary.IsAppOfApps = s.Summary.IsAppOfApps || it.key.Group == groupRollouts && it.key.Kind == "Application"
@@ -50,6 +51,7 @@ func (d *decision) judge() {
 	slices.SortStableFunc(s.Resources, func(a, b gitopsv1.ResourceStatus) int { return compareKeys(keyOfStatus(a), keyOfStatus(b)) })
 	slices.Sort(images)
 	s.Summary.Images = slices.Compact(images)
+	s.Summary.ExternalURLs = d.shownAddresses(addresses)
 	d.setHealth(d.health())
 }
 

@@ -18,6 +18,10 @@ const (
 	AnnotationCompareOptions = "argocd.argoproj.io/compare-options"
 	// AnnotationIgnoreHealthCheck leaves an object out of the health of its Application.
 	AnnotationIgnoreHealthCheck = "argocd.argoproj.io/ignore-healthcheck"
+	// AnnotationLinkPrefix begins annotations of objects whose values are links to show with the Application, as "URL" or "title | URL".
+	AnnotationLinkPrefix = "link.argocd.argoproj.io/"
+	// AnnotationIgnoreDefaultLinks leaves out the links that follow from what an object is.
+	AnnotationIgnoreDefaultLinks = "argocd.argoproj.io/ignore-default-links"
 	// AnnotationIgnoreRestartPolicy judges a pod by its restarts even if its restartPolicy is Always.
 	AnnotationIgnoreRestartPolicy = "argocd.argoproj.io/ignore-restart-policy"
 	// AnnotationIgnoreResourceUpdates keeps changes of an object from refreshing its Application.
