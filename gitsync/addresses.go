@@ -2,7 +2,6 @@ package gitsync
 
 import (
 	"cmp"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -130,7 +129,7 @@ func addressAt(scheme, host, path string) string {
 	if host == "" || strings.Contains(host, "*") {
 		return ""
 	}
-	if ip := net.ParseIP(host); ip != nil && ip.To4() == nil {
+	if strings.Contains(host, ":") { // an address of IPv6
 		host = "[" + host + "]"
 	}
 	// A path may be a pattern of the Ingress controller, of which the part before the first special character is a place.
