@@ -178,14 +178,15 @@ func (g *gitops) addLoops(ctx context.Context, mgr ctrl.Manager, dir string) err
 		Events: recorder, Namespace: g.gitopsNamespace, Concurrency: g.concurrency, Poll: g.gitopsPoll, Jitter: g.gitopsPoll / 2,
 		MetricLabels: g.metricLabels,
 	}
-	applications.Clusters = &cluster.Set{
+	clusters := &cluster.Set{
 		Local: g.config, Secrets: mgr.GetCache(), Namespace: g.gitopsNamespace, Changed: applications.Changed, Context: ctx,
 	}
+	applications.Clusters = clusters
 	sets := &applicationset.Controller{
 		Client: c, Secrets: mgr.GetCache(), Events: recorder, Namespace: g.gitopsNamespace, Concurrency: g.concurrency,
 		Library: library{repositories, &scm.Asker{Reader: g.live, Namespace: g.gitopsNamespace, Allowed: g.scmProviders}, mgr.GetCache(), g.gitopsNamespace},
 	}
-	if err := errors.Join(applications.Measure(metrics.Registry), sets.Measure(metrics.Registry), repositories.Measure(metrics.Registry)); err != nil {
+	if err := errors.Join(applications.Measure(metrics.Registry), sets.Measure(metrics.Registry), repositories.Measure(metrics.Registry), clusters.Measure(metrics.Registry)); err != nil {
 		return fmt.Errorf("registering the metrics of Git-sync: %w", err)
 	}
 	if err := applications.Register(mgr); err != nil {

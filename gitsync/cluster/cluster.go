@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -53,7 +54,8 @@ type Cluster struct {
 	writers map[string]client.Client
 	about   about
 	// once is set where nothing is watched, and kinds are listed in some namespaces only.
-	once *Once
+	once   *Once
+	events *prometheus.CounterVec
 }
 
 // reachable gives the error because of which the destination cannot be asked at present. One that was in vain asked before is asked whether it answers

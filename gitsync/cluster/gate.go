@@ -146,3 +146,10 @@ func (g *gate) lastTrouble() error {
 	defer g.mu.Unlock()
 	return g.trouble
 }
+
+// state tells whether the last request was answered, and whether there was any.
+func (g *gate) state() (answers, asked bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.trouble == nil, g.trouble != nil || !g.answered.IsZero()
+}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -34,6 +35,8 @@ type Set struct {
 
 	mu   sync.Mutex
 	open map[string]*opened
+	// events counts changes; nil if nobody measures.
+	events *prometheus.CounterVec
 }
 
 type opened struct {
@@ -120,7 +123,7 @@ func (s *Set) connect(t target) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.once = s.Once
+	c.once, c.events = s.Once, s.events
 	if s.open == nil {
 		s.open = map[string]*opened{}
 	}

@@ -133,6 +133,11 @@ func (c *Cluster) tell(o any) {
 	if !ok {
 		return
 	}
+	c.count(u)
+	c.tellHolder(u)
+}
+
+func (c *Cluster) tellHolder(u *unstructured.Unstructured) {
 	if name := gitsync.TrackedBy(u); name != "" {
 		c.changed(c.Identity.Server, name)
 	}
@@ -147,7 +152,7 @@ func (c *Cluster) told(before, after any) {
 	}
 	c.tell(a)
 	if gitsync.TrackedBy(a) != gitsync.TrackedBy(b) {
-		c.tell(b)
+		c.tellHolder(b)
 	}
 }
 
