@@ -37,6 +37,9 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 	if err := mgr.Add(manager.RunnableFunc(c.makeDefaultProject)); err != nil {
 		return fmt.Errorf("registering the project %s: %w", gitopsv1.DefaultProject, err)
 	}
+	if err := c.registerProjects(mgr); err != nil {
+		return fmt.Errorf("registering the loop of projects: %w", err)
+	}
 	loop := ctrl.NewControllerManagedBy(mgr).Named("application")
 	if c.Settings != nil {
 		loop = loop.Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(c.ofSettings))
