@@ -38,6 +38,7 @@ func Decide(o Observation) Plan {
 // decision is one Decide under way. Its parts fill in app, which becomes what is stored, and plan.
 type decision struct {
 	o        Observation
+	living   map[Key]*Live
 	app      *gitopsv1.Application
 	now      metav1.Time
 	prepared Prepared
@@ -52,7 +53,7 @@ type decision struct {
 
 func newDecision(o Observation) *decision {
 	o.Live = awaitWorkloads(o.Live)
-	d := &decision{o: o, app: o.App.DeepCopy(), now: metav1.NewTime(o.Now.UTC().Truncate(time.Second))}
+	d := &decision{o: o, living: make(map[Key]*Live, len(o.Live)), app: o.App.DeepCopy(), now: metav1.NewTime(o.Now.UTC().Truncate(time.Second))}
 	d.prepared = Prepare(o, o.Target)
 	d.items = compare(o, d.prepared)
 	objects := slices.Clone(d.prepared.Objects)
@@ -61,6 +62,7 @@ func newDecision(o Observation) *decision {
 	}
 	for i := range o.Live {
 		objects = append(objects, o.Live[i].Object)
+		d.living[KeyOf(o.Live[i].Object)] = &o.Live[i]
 	}
 	d.mask = NewMask(objects...).And(o.Secrets...)
 	return d

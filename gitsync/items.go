@@ -132,8 +132,10 @@ func newHooks(o Observation, p Prepared) (items []item) {
 	for _, desired := range p.Objects {
 		key := KeyOf(desired)
 		phases, _ := HooksOf(desired)
-		lives := slices.ContainsFunc(o.Live, func(l Live) bool { return KeyOf(l.Object) == key })
-		if len(phases) > 0 && key.Name != "" && !lives {
+		if len(phases) == 0 || key.Name == "" {
+			continue
+		}
+		if !slices.ContainsFunc(o.Live, func(l Live) bool { return KeyOf(l.Object) == key }) {
 			items = append(items, item{key: key, desired: desired, differs: true})
 		}
 	}

@@ -1,6 +1,7 @@
 package gitsync
 
 import (
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -11,10 +12,21 @@ import (
 // Key names an object whatever its version.
 type Key struct{ Group, Kind, Namespace, Name string }
 
-// KeyOf is the Key of an object.
+// KeyOf is the Key of an object. It is asked for so often that the accessors of an object, which search by paths, would be felt.
 func KeyOf(o *unstructured.Unstructured) Key {
-	k := o.GroupVersionKind()
-	return Key{Group: k.Group, Kind: k.Kind, Namespace: o.GetNamespace(), Name: o.GetName()}
+	apiVersion, _ := o.Object["apiVersion"].(string)
+	kind, _ := o.Object["kind"].(string)
+	group, version, grouped := strings.Cut(apiVersion, "/")
+	switch {
+	case !grouped:
+		group = ""
+	case strings.Contains(version, "/"):
+		group, kind = "", "" // it is no version
+	}
+	metadata, _ := o.Object["metadata"].(map[string]any)
+	namespace, _ := metadata["namespace"].(string)
+	name, _ := metadata["name"].(string)
+	return Key{Group: group, Kind: kind, Namespace: namespace, Name: name}
 }
 
 // Observation is everything that a decision about one Application rests on, gathered once and never changed by Decide.

@@ -110,7 +110,7 @@ func (p *Plan) Masked(err error) error { return p.secrets.Error(err) }
 // setResult replaces the result for the same object and phase, or adds one.
 func setResult(s *gitopsv1.SyncResult, r gitopsv1.ResourceResult) {
 	for i := range s.Resources {
-		if sameTask(s.Resources[i], r) {
+		if sameTask(&s.Resources[i], &r) {
 			s.Resources[i] = r
 			return
 		}
@@ -118,7 +118,7 @@ func setResult(s *gitopsv1.SyncResult, r gitopsv1.ResourceResult) {
 	s.Resources = append(s.Resources, r)
 }
 
-func sameTask(a, b gitopsv1.ResourceResult) bool {
+func sameTask(a, b *gitopsv1.ResourceResult) bool {
 	return a.Group == b.Group && a.Kind == b.Kind && a.Namespace == b.Namespace && a.Name == b.Name && a.SyncPhase == b.SyncPhase
 }
 

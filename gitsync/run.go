@@ -122,14 +122,7 @@ func (a *attempt) makesNamespace() bool {
 		a.live(Key{Kind: "Namespace", Name: name}) == nil || a.result(Task{Phase: PreSync, Key: Key{Kind: "Namespace", Name: name}}) != nil
 }
 
-func (d *decision) live(k Key) *Live {
-	for i := range d.o.Live {
-		if KeyOf(d.o.Live[i].Object) == k {
-			return &d.o.Live[i]
-		}
-	}
-	return nil
-}
+func (d *decision) live(k Key) *Live { return d.living[k] }
 
 // fillResult names what is synced, which an operation without a revision learns only now.
 func (a *attempt) fillResult(m Material) {
@@ -150,7 +143,7 @@ func (a *attempt) fillResult(m Material) {
 func (a *attempt) result(t Task) *gitopsv1.ResourceResult {
 	want := resultOf(t, "")
 	for i := range a.state.SyncResult.Resources {
-		if sameTask(a.state.SyncResult.Resources[i], want) {
+		if sameTask(&a.state.SyncResult.Resources[i], &want) {
 			return &a.state.SyncResult.Resources[i]
 		}
 	}

@@ -185,6 +185,9 @@ func matchingWindows(windows []gitopsv1.SyncWindow, app *gitopsv1.Application) (
 // matchesAny reports whether a glob matches; an asterisk crosses every character, and a pattern that is no glob matches nothing.
 func matchesAny(patterns []string, value string) bool {
 	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		if !strings.ContainsAny(pattern, `*?[]{}\`) {
+			return pattern == value
+		}
 		g, err := glob.Compile(pattern)
 		return err == nil && g.Match(value)
 	})
