@@ -17,8 +17,8 @@ demo: ## Watch three releases on a real control plane; UNATTENDED=1 checks them 
 	cd test && $(GO) run -v ./prepare && $(GO) run -v ./demo $(if $(UNATTENDED),-unattended)
 
 test: ## Run every test; the first time it builds a control plane, once for all clones
-	$(GO) test $$($(GO) list ./... | grep -v /sluice/strategy)
-	@mkdir -p bin; $(GO) test -v ./strategy/... > bin/model.log 2>&1; status=$$?; grep -E '^(model|ok|FAIL)' bin/model.log; \
+	$(GO) test $$($(GO) list ./... | grep -v -e /sluice/strategy -e /sluice/gitsync$$)
+	@mkdir -p bin; $(GO) test -v ./strategy/... ./gitsync > bin/model.log 2>&1; status=$$?; grep -E '^(model|sync model|ok|FAIL)' bin/model.log; \
 	  test $$status = 0 || { tail -n 200 bin/model.log; exit $$status; } # without -v, go test keeps to itself how many states the models explored
 	cd test && $(GO) run ./prepare && $(GO) test -p 1 ./... # one real control plane at a time
 
