@@ -16,11 +16,17 @@ const (
 // rejecting is a world in which a canary rejected badCommit, and whose Application names a branch for reverts.
 func rejecting(t *testing.T, branch string) *world {
 	t.Helper()
+	return rejectingA(t, branch, rollout)
+}
+
+// rejectingA is the same with manifests of which badCommit changes the image.
+func rejectingA(t *testing.T, branch, manifests string) *world {
+	t.Helper()
 	w := newWorld(automated)
 	w.app.Annotations = map[string]string{AnnotationRevertBranch: branch}
-	w.push(goodCommit, rollout)
+	w.push(goodCommit, manifests)
 	w.settle(t)
-	w.push(badCommit, strings.ReplaceAll(rollout, "web:1", "web:2"))
+	w.push(badCommit, strings.ReplaceAll(manifests, "web:1", "web:2"))
 	w.settle(t)
 	w.abort("error rate\nof 3 %")
 	w.settle(t)
@@ -138,14 +144,7 @@ spec: {template: {spec: {containers: [{name: web, image: "web:1"}]}}}
 `
 	for name, manifests := range map[string]string{"a Rollout with a template": rollout, "a Rollout with a workload": worked} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(automated)
-			w.app.Annotations = map[string]string{AnnotationRevertBranch: "revert/shop"}
-			w.push(goodCommit, manifests)
-			w.settle(t)
-			w.push(badCommit, strings.ReplaceAll(manifests, "web:1", "web:2"))
-			w.settle(t)
-			w.abort("error rate")
-			w.settle(t)
+			w := rejectingA(t, "revert/shop", manifests)
 			o := w.observation()
 			asked := Decide(o).Reverts
 			if len(asked) != 1 {

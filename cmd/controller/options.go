@@ -56,7 +56,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	f.StringVar(&o.healthAddress, "health-probe-bind-address", ":8080", "`address` of /healthz and /readyz; 0 for none")
 	f.StringVar(&o.pprofAddress, "pprof-bind-address", "0", "`address` of /debug/pprof; 0 for none")
 	f.StringVar(&o.instanceID, "instance-id", "", "serve only objects whose controller-instance-id label has this `value`; without it only objects without the label")
-	f.Func("namespace", "serve only this `namespace`; may be repeated or hold a comma-separated list", o.addNamespaces)
+	f.Func("namespace", "serve only this `namespace`; may be repeated or hold a comma-separated list", adding(&o.namespaces, "namespace", validation.IsDNS1123Label))
 	f.Float64Var(&o.qps, "qps", -1, "`requests` per second to the API server; -1 for no limit")
 	f.IntVar(&o.burst, "burst", -1, "`requests` above --qps for a moment; -1 for twice --qps")
 	f.IntVar(&o.concurrency, "concurrency", 20, "`number` of objects of one kind that are worked on at the same time")
@@ -68,7 +68,7 @@ func parse(args []string, out io.Writer) (options, error) {
 		return nil
 	})
 	f.Func("allowed-scm-providers", "`addresses` of servers that generators of ApplicationSets may ask besides api.github.com and gitlab.com, as a comma-separated list; may be repeated; without it ApplicationSets of the control namespace may name any", o.addSCMProviders)
-	f.Func("metrics-application-labels", "`labels` of Applications that the metric argocd_app_labels shows, as a comma-separated list; may be repeated; without it there is no such metric", o.addMetricLabels)
+	f.Func("metrics-application-labels", "`labels` of Applications that the metric argocd_app_labels shows, as a comma-separated list; may be repeated; without it there is no such metric", adding(&o.metricLabels, "label", validation.IsQualifiedName))
 	f.Func("log-level", "least `level` that is logged: debug, info, warn or error (default info)", func(s string) error {
 		return o.logLevel.UnmarshalText([]byte(s))
 	})
@@ -88,28 +88,19 @@ func parse(args []string, out io.Writer) (options, error) {
 	return o, o.check()
 }
 
-func (o *options) addNamespaces(list string) error {
-	for name := range strings.SplitSeq(list, ",") {
-		if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
-			return fmt.Errorf("%q is no namespace: %s", name, problems[0])
+// adding is a flag that may be repeated and holds a comma-separated list of what has no problems.
+func adding(to *[]string, what string, problemsOf func(string) []string) func(string) error {
+	return func(list string) error {
+		for value := range strings.SplitSeq(list, ",") {
+			if problems := problemsOf(value); len(problems) > 0 {
+				return fmt.Errorf("%q is no %s: %s", value, what, problems[0])
+			}
+			if !slices.Contains(*to, value) {
+				*to = append(*to, value)
+			}
 		}
-		if !slices.Contains(o.namespaces, name) {
-			o.namespaces = append(o.namespaces, name)
-		}
+		return nil
 	}
-	return nil
-}
-
-func (o *options) addMetricLabels(list string) error {
-	for label := range strings.SplitSeq(list, ",") {
-		if problems := validation.IsQualifiedName(label); len(problems) > 0 {
-			return fmt.Errorf("%q is no label: %s", label, problems[0])
-		}
-		if !slices.Contains(o.metricLabels, label) {
-			o.metricLabels = append(o.metricLabels, label)
-		}
-	}
-	return nil
 }
 
 func (o *options) addSCMProviders(list string) error {

@@ -127,9 +127,14 @@ func (f *folder) Fetch(context.Context, gitsync.Want, string) (gitsync.Checkout,
 	return gitsync.Checkout{}, errors.New("nothing to fetch")
 }
 
-func (f *folder) Render(context.Context, gitsync.RenderRequest) (r gitsync.Rendering, err error) {
+func (f *folder) Render(context.Context, gitsync.RenderRequest) (gitsync.Rendering, error) {
+	return rendered(f.text)
+}
+
+// rendered is what a plain folder gives whose files have these manifests.
+func rendered(texts string) (r gitsync.Rendering, err error) {
 	r.SourceTypes = []gitopsv1.SourceType{gitopsv1.SourceTypeDirectory}
-	for text := range strings.SplitSeq(f.text, "\n---\n") {
+	for text := range strings.SplitSeq(texts, "\n---\n") {
 		o := &unstructured.Unstructured{}
 		if err := yaml.Unmarshal([]byte(text), &o.Object); err != nil {
 			return r, err

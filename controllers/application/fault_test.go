@@ -20,7 +20,6 @@ import (
 	"k8s.io/client-go/tools/record"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/gitsync"
@@ -46,16 +45,8 @@ func (c *commits) Fetch(context.Context, gitsync.Want, string) (gitsync.Checkout
 	return gitsync.Checkout{}, errors.New("nothing to fetch")
 }
 
-func (c *commits) Render(_ context.Context, request gitsync.RenderRequest) (r gitsync.Rendering, err error) {
-	r.SourceTypes = []gitopsv1.SourceType{gitopsv1.SourceTypeDirectory}
-	for text := range strings.SplitSeq(c.files[request.Parts[0].Revision], "\n---\n") {
-		o := &unstructured.Unstructured{}
-		if err := yaml.Unmarshal([]byte(text), &o.Object); err != nil {
-			return r, err
-		}
-		r.Objects = append(r.Objects, o)
-	}
-	return r, nil
+func (c *commits) Render(_ context.Context, request gitsync.RenderRequest) (gitsync.Rendering, error) {
+	return rendered(c.files[request.Parts[0].Revision])
 }
 
 // stage is an API server in memory, hooks and Rollouts that do as their images say, a repository and a controller.
@@ -314,13 +305,9 @@ func TestAnApplicationConvergesWhateverCallFails(t *testing.T) {
 	}
 }
 
-// faultsOf are the ways in which a call may fail: a read in one of several, in turn, a write in all, but that nobody says of what is there that it is
-// gone already when it is to be deleted.
+// faultsOf are the ways in which a call may fail, but that nobody says of what is there that it is gone already when it is to be deleted.
 func faultsOf(call string, k int) []kubetest.Fault {
-	if !kubetest.IsWrite(call) {
-		return []kubetest.Fault{kubetest.Passing[k%len(kubetest.Passing)]}
-	}
-	all := append([]kubetest.Fault{kubetest.Crash, kubetest.DeathBefore}, kubetest.Faults...)
+	all := kubetest.FaultsOf(call, k)
 	if strings.HasPrefix(call, "delete ") {
 		all = slices.DeleteFunc(all, func(f kubetest.Fault) bool { return f.Name == "an object that is gone" })
 	}

@@ -205,7 +205,7 @@ func TestASetConvergesWhateverCallFails(t *testing.T) {
 			t.Parallel()
 			faults := 0
 			for k, call := range calm.server.Made {
-				for _, f := range faultsOf(call, k) {
+				for _, f := range kubetest.FaultsOf(call, k) {
 					faults++
 					if diff := cmp.Diff(want, play(t, k, f).outcome()); diff != "" {
 						t.Fatalf("%s at call %d (%s): %s", f.Name, k, call, diff)
@@ -218,12 +218,4 @@ func TestASetConvergesWhateverCallFails(t *testing.T) {
 	if left := slices.Collect(maps.Keys(server.Objects())); len(left) != 1 { // the project
 		t.Errorf("there are still %v", left)
 	}
-}
-
-// faultsOf are the ways in which a call may fail: a read in one of several, in turn, a write in all.
-func faultsOf(call string, k int) []kubetest.Fault {
-	if !kubetest.IsWrite(call) {
-		return []kubetest.Fault{kubetest.Passing[k%len(kubetest.Passing)]}
-	}
-	return append([]kubetest.Fault{kubetest.Crash, kubetest.DeathBefore}, kubetest.Faults...)
 }

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"testing"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -11,20 +10,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-delivery/sluice/gitsync"
-	"github.com/sluice-delivery/sluice/internal/kube/kubetest"
 )
 
 func TestAnAbortedRolloutThatIsRetriedBeginsAgainAndIsOtherwiseAsItWas(t *testing.T) {
 	kind := schema.GroupVersionKind{Group: "argoproj.io", Version: "v1alpha1", Kind: "Rollout"}
-	server := &kubetest.Server{Now: time.Now, Kinds: []kubetest.Kind{{GroupVersionKind: kind}}}
-	c, err := open(t.Context(), gitsync.Cluster{}, server.Config(), func(string, string) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := c.As("", "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	server, w := writerTo(t, kind)
 	rollout := func() *unstructured.Unstructured {
 		o := &unstructured.Unstructured{Object: map[string]any{
 			"metadata": map[string]any{"namespace": "shop", "name": "web"}, "spec": map[string]any{"replicas": int64(3)},

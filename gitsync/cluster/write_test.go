@@ -6,15 +6,16 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/sluice-delivery/sluice/gitsync"
 	"github.com/sluice-delivery/sluice/internal/kube/kubetest"
 )
 
-// writerTo gives a server in memory and what writes to it as the controller does.
-func writerTo(t *testing.T) (*kubetest.Server, *Writer) {
+// writerTo gives a server in memory that knows a kind and what writes to it as the controller does.
+func writerTo(t *testing.T, kind schema.GroupVersionKind) (*kubetest.Server, *Writer) {
 	t.Helper()
-	server := &kubetest.Server{Now: time.Now, Kinds: []kubetest.Kind{{GroupVersionKind: configMap}}}
+	server := &kubetest.Server{Now: time.Now, Kinds: []kubetest.Kind{{GroupVersionKind: kind}}}
 	c, err := open(t.Context(), gitsync.Cluster{}, server.Config(), func(string, string) {})
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +36,7 @@ func settingsOf(owner string) *unstructured.Unstructured {
 func TestAnObjectThatSomebodyMadeMeanwhileIsNotTakenUnseen(t *testing.T) {
 	for name, replace := range map[string]bool{"by an apply": false, "by a replacement": true} {
 		t.Run(name, func(t *testing.T) {
-			server, w := writerTo(t)
+			server, w := writerTo(t, configMap)
 			first, err := w.Apply(t.Context(), gitsync.Write{Object: settingsOf("a neighbour"), Replace: replace})
 			if err != nil || first.Problem != "" || first.Message != "configmap/settings created" {
 				t.Fatalf("making it gives %+v, %v", first, err)

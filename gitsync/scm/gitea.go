@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/gitsync/generate"
@@ -26,8 +25,7 @@ func (a *Asker) gitea(ctx context.Context, set *gitopsv1.ApplicationSet, where a
 	if err != nil {
 		return nil, fmt.Errorf("gitea.api: %w", err)
 	}
-	at.Path = strings.TrimSuffix(at.Path, "/api/v1") + "/api/v1"
-	if g.server, err = a.server(ctx, set, at, where.insecure, where.ca); err != nil {
+	if g.server, err = a.serverBelow(ctx, set, at, "/api/v1", where); err != nil {
 		return nil, err
 	}
 	return g, g.authorize(ctx, set, where.token, at, "Authorization", "token ")

@@ -33,8 +33,7 @@ func (a *Asker) gitLab(ctx context.Context, set *gitopsv1.ApplicationSet, where 
 	if err != nil {
 		return nil, fmt.Errorf("gitlab.api: %w", err)
 	}
-	at.Path = strings.TrimSuffix(at.Path, "/api/v4") + "/api/v4"
-	if g.server, err = a.server(ctx, set, at, where.insecure, where.ca); err != nil {
+	if g.server, err = a.serverBelow(ctx, set, at, "/api/v4", where); err != nil {
 		return nil, err
 	}
 	return g, g.authorize(ctx, set, where.token, at, "PRIVATE-TOKEN", "")

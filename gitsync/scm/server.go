@@ -58,6 +58,12 @@ type trust struct {
 	pem      string
 }
 
+// serverBelow is the server that has its API below a path, which the address may name already.
+func (a *Asker) serverBelow(ctx context.Context, set *gitopsv1.ApplicationSet, at *url.URL, path string, where access) (*server, error) {
+	at.Path = strings.TrimSuffix(at.Path, path) + path
+	return a.server(ctx, set, at, where.insecure, where.ca)
+}
+
 // server prepares questions to a server.
 func (a *Asker) server(ctx context.Context, set *gitopsv1.ApplicationSet, at *url.URL, insecure bool, ca *gitopsv1.ConfigMapKeyRef) (*server, error) {
 	if err := a.permits(set, at); err != nil {

@@ -140,14 +140,7 @@ func TestTheScaleSubresourceResizesInMidCanary(t *testing.T) {
 
 func TestARouteThatSomebodyEditsIsPutRightAtOnce(t *testing.T) {
 	t.Parallel()
-	namespace := newNamespace(t)
-	r, around := routed(namespace, 2, append(weights(50), hold)...)
-	create(t, append(around, r)...)
-	await(t, r, "version 1 is healthy", healthy)
-	edit(t, r, func(r *v1alpha1.Rollout) { r.Spec.Template = template("app:v2") })
-	await(t, r, "it pauses at 50 %", paused)
-	route := &gatewayv1.HTTPRoute{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "web"}}
-	await(t, route, "it gives the canary 50 %", func(r *gatewayv1.HTTPRoute) bool { return weightOf(r) == 50 })
+	_, route := atHalf(t)
 	edited := time.Now()
 	even := client.RawPatch(types.JSONPatchType, []byte(`[{"op":"replace","path":"/spec/rules/0/backendRefs/0/weight","value":1},{"op":"replace","path":"/spec/rules/0/backendRefs/1/weight","value":1}]`))
 	if err := suite.admin.Patch(t.Context(), route, even); err != nil {

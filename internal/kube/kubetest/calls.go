@@ -49,6 +49,14 @@ var (
 	DeathBefore = Fault{Name: "a crash before it", Err: errDead, Dies: true}
 )
 
+// FaultsOf are the ways in which the call of an index may fail: a read in one of several, in turn, a write in all.
+func FaultsOf(call string, index int) []Fault {
+	if !IsWrite(call) {
+		return []Fault{Passing[index%len(Passing)]}
+	}
+	return append([]Fault{Crash, DeathBefore}, Faults...)
+}
+
 var errDead = errors.New("this process is dead")
 
 // Calls lists what a controller asks of a server, and lets one of the calls go wrong. It is safe for concurrent use as long as its fields are not
