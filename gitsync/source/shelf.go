@@ -1,6 +1,7 @@
 package source
 
 import (
+	"errors"
 	"os"
 	"sync"
 )
@@ -16,9 +17,9 @@ type export struct {
 	trees   map[string]string
 	size    int64
 	modules []submodule
-	// missing is true until the files are complete; whoever holds turn may touch all this.
-	missing bool
-	turn    chan struct{}
+	// extended is true where extras are filled in, and missing until the files are complete; whoever holds turn may touch all this.
+	extended, missing bool
+	turn              chan struct{}
 }
 
 // shelf keeps the files of revisions while somebody uses them, and after that those of the latest one.
@@ -60,10 +61,27 @@ func (s *shelf) giveBack(revision string) {
 	s.sweep(revision)
 }
 
+// claim takes the latest files away from the shelf, if nobody uses them and they are what a commit holds and nothing more; nil if there are none such.
+func (s *shelf) claim() *export {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.all[s.latest]
+	if e == nil || e.users > 0 || e.extended {
+		return nil
+	}
+	delete(s.all, s.latest)
+	return e
+}
+
 // sweep removes files that nobody uses and that are not the latest. What cannot be removed lies in a private folder that the next start may empty.
 func (s *shelf) sweep(revision string) {
 	if e := s.all[revision]; e != nil && e.users == 0 && revision != s.latest {
 		delete(s.all, revision)
-		_ = os.RemoveAll(e.dir)
+		_ = e.remove()
 	}
 }
+
+// index is the file in which Git notes what it wrote.
+func (e *export) index() string { return e.dir + ".index" }
+
+func (e *export) remove() error { return errors.Join(os.RemoveAll(e.dir), os.RemoveAll(e.index())) }

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -145,17 +147,71 @@ func TestFilesAreThoseOfTheCommitAndGoWithTheLastUserOnceThereIsANewerOne(t *tes
 	if id, err := b.Tree(t.Context(), "."); err != nil || id != "tree "+r.git(t, "rev-parse", first+"^{tree}") {
 		t.Errorf("the tree is %q, %v", id, err)
 	}
-	b.Release()
-	if _, err := os.Stat(b.Dir); err != nil {
-		t.Errorf("the latest files are gone, though somebody may want them again: %v", err)
-	}
 	later, err := all.Fetch(t.Context(), want(r.url, ""), r.commit(t, "three"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer later.Release()
-	if _, err := os.Stat(b.Dir); !os.IsNotExist(err) {
-		t.Errorf("the files of an older commit stay behind: %v", err)
+	if text, err := os.ReadFile(filepath.Join(b.Dir, "cm.yaml")); err != nil || string(text) != "one" {
+		t.Errorf("a newer commit changed files that are used: %q, %v", text, err)
+	}
+	b.Release()
+	if left, err := filepath.Glob(b.Dir + "*"); err != nil || len(left) != 0 {
+		t.Errorf("the files of an older commit stay behind: %v, %v", left, err)
+	}
+}
+
+func TestANewerCommitTakesOverTheFolderThatNobodyUsesAndHoldsItsOwnFilesAlone(t *testing.T) {
+	r := serve(t)
+	write := func(files map[string]string) string {
+		t.Helper()
+		for name, text := range files {
+			file := filepath.Join(r.dir, name)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(text), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.git(t, "add", "-A")
+		r.git(t, "commit", "-q", "-m", "files")
+		return r.git(t, "rev-parse", "HEAD")
+	}
+	all := repositories(t, r.url, canary)
+	holds := func(revision string, files map[string]string) string {
+		t.Helper()
+		got, err := all.Fetch(t.Context(), want(r.url, ""), revision)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer got.Release()
+		found := map[string]string{}
+		err = filepath.WalkDir(got.Dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			found[strings.TrimPrefix(path, got.Dir+"/")] = string(text)
+			return err
+		})
+		if diff := cmp.Diff(files, found); err != nil || diff != "" {
+			t.Errorf("the files of %s differ (-want +got), %v:\n%s", revision, err, diff)
+		}
+		return got.Dir
+	}
+	first := write(map[string]string{"same": "1", "changed": "1", "gone": "1", "folder/deep/file": "1", "file": "1"})
+	for _, name := range []string{"gone", "folder", "file"} {
+		if err := os.RemoveAll(filepath.Join(r.dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second := write(map[string]string{"changed": "2", "new": "2", "folder": "2", "file/is/a/folder": "2"})
+	dir := holds(first, map[string]string{"same": "1", "changed": "1", "gone": "1", "folder/deep/file": "1", "file": "1"})
+	for _, at := range []string{
+		holds(second, map[string]string{"same": "1", "changed": "2", "new": "2", "folder": "2", "file/is/a/folder": "2"}),
+		holds(first, map[string]string{"same": "1", "changed": "1", "gone": "1", "folder/deep/file": "1", "file": "1"}),
+	} {
+		if at != dir {
+			t.Errorf("the files lie in %s, though nobody used those in %s", at, dir)
+		}
 	}
 }
 
