@@ -119,7 +119,7 @@ const infoContent = "sluice-delivery.github.io/content"
 // that has ended that counts only for people who say which paths concern the Application; to all others a new commit is a new attempt.
 func (d *decision) sameContent(last *gitopsv1.OperationState) bool {
 	if !last.Phase.Completed() {
-		return d.o.Running != nil && d.o.Running.Problem == "" && Prepare(d.o, *d.o.Running).digest() == d.prepared.digest()
+		return d.o.Running != nil && d.o.Running.Problem == "" && d.o.prepared(*d.o.Running).digest() == d.prepared.digest()
 	}
 	return slices.Contains(last.Operation.Info, gitopsv1.Info{Name: infoContent, Value: d.prepared.digest()})
 }

@@ -15,7 +15,7 @@ import (
 // is in live, and nothing that was applied before has left desired. It says yes when in doubt, because then a dry run tells for certain.
 // Fields that others added to live are no difference, as in a server-side apply.
 func Differs(desired, live *unstructured.Unstructured, ignored Ignored) (bool, error) {
-	if id := live.GetAnnotations()[gitopsv1.AnnotationTrackingID]; id == "" && live.GetLabels()[gitopsv1.LabelInstance] != "" {
+	if id := annotation(live, gitopsv1.AnnotationTrackingID); id == "" && live.GetLabels()[gitopsv1.LabelInstance] != "" {
 		desired = untracked(desired)
 	}
 	want, have, err := ignored.strip(normal(desired), normal(live), live)

@@ -53,16 +53,14 @@ type decision struct {
 
 func newDecision(o Observation) *decision {
 	o.Live = awaitWorkloads(o.Live)
-	d := &decision{o: o, living: make(map[Key]*Live, len(o.Live)), app: o.App.DeepCopy(), now: metav1.NewTime(o.Now.UTC().Truncate(time.Second))}
-	d.prepared = Prepare(o, o.Target)
-	d.items = compare(o, d.prepared)
+	d := &decision{o: o, living: o.living(), app: o.App.DeepCopy(), now: metav1.NewTime(o.Now.UTC().Truncate(time.Second))}
+	d.prepared, d.items = o.prepared(o.Target), o.compare(o.Target)
 	objects := slices.Clone(d.prepared.Objects)
 	if o.Running != nil {
 		objects = append(objects, o.Running.Objects...)
 	}
 	for i := range o.Live {
 		objects = append(objects, o.Live[i].Object)
-		d.living[KeyOf(o.Live[i].Object)] = &o.Live[i]
 	}
 	d.mask = NewMask(objects...).And(o.Secrets...)
 	return d

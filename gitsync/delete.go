@@ -95,7 +95,7 @@ func (d *decision) deletable(l Live) bool {
 	k := KeyOf(l.Object)
 	self := k.Group == groupRollouts && k.Kind == "Application" && k.Name == d.app.Name && k.Namespace == d.app.Namespace
 	switch {
-	case isCRD(k), self, option(d.o, l.Object, "Delete") == "false", l.Object.GetAnnotations()[gitopsv1.AnnotationHelmResourcePolicy] == "keep":
+	case isCRD(k), self, option(d.o, l.Object, "Delete") == "false", annotation(l.Object, gitopsv1.AnnotationHelmResourcePolicy) == "keep":
 		return false
 	}
 	return d.o.Project == nil || d.forbidden(k) == ""

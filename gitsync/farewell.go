@@ -33,12 +33,12 @@ func NeedsFarewell(app *gitopsv1.Application) bool {
 	})
 }
 
-// Farewells lists the manifests that run when the Application is deleted, under the names that they have then.
-func Farewells(o Observation) (all []*unstructured.Unstructured) {
+// farewellsOf lists the manifests that run when the Application is deleted, under the names that they have then.
+func farewellsOf(o Observation) (all []*unstructured.Unstructured) {
 	if !NeedsFarewell(o.App) {
 		return nil
 	}
-	p := Prepare(o, o.Target)
+	p := o.prepared(o.Target)
 	for _, f := range farewells {
 		for _, t := range farewellTasks(o, p, f.phase) {
 			all = append(all, t.Desired)
@@ -57,7 +57,7 @@ func farewellTasks(o Observation, p Prepared, phase Phase) (tasks []Task) {
 		if desired.GetName() == "" {
 			desired = desired.DeepCopy()
 			desired.SetName(generatedName(desired, phase, OrderOptions{Revision: o.Target.revision(), StartedAt: o.App.DeletionTimestamp.Time}))
-			desired = track(desired, name, o.App.Spec.Destination.Namespace)
+			track(desired, name, o.App.Spec.Destination.Namespace)
 		}
 		tasks = append(tasks, Task{Phase: phase, Wave: WaveOf(desired), Key: KeyOf(desired), Hook: true, Desired: desired})
 	}

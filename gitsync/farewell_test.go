@@ -93,7 +93,9 @@ func TestEachStepOfADeletionWaitsForTheOneBefore(t *testing.T) {
 
 func TestHooksOfAnEarlierTimeRunAnew(t *testing.T) {
 	w := leaving(t, before)
-	w.put(track(parse(before)[0], "shop", "prod"), nil)
+	ran := parse(before)[0]
+	track(ran, "shop", "prod")
+	w.put(ran, nil)
 	for _, o := range w.objects {
 		o.SetNamespace("prod")
 	}

@@ -17,8 +17,8 @@ func appliedByUs(live *unstructured.Unstructured) bool { return len(ourFields(li
 
 // ourFields are the fields that our last apply set, as the server keeps them.
 func ourFields(live *unstructured.Unstructured) map[string]any {
-	return fieldsOf(live, func(e metav1.ManagedFieldsEntry) bool {
-		return e.Manager == gitopsv1.FieldManager && e.Operation == metav1.ManagedFieldsOperationApply && e.Subresource == ""
+	return fieldsOf(live, func(m manager) bool {
+		return m == manager{name: gitopsv1.FieldManager, operation: string(metav1.ManagedFieldsOperationApply)}
 	})
 }
 
@@ -35,19 +35,36 @@ func isOurs(live *unstructured.Unstructured, path []string) bool {
 	return true
 }
 
-// fieldsOf merges the field sets of the managers that are asked for; ones that cannot be read count as empty.
-func fieldsOf(live *unstructured.Unstructured, asked func(metav1.ManagedFieldsEntry) bool) map[string]any {
-	all := map[string]any{}
-	for _, entry := range live.GetManagedFields() {
-		if entry.FieldsV1 == nil || !asked(entry) {
-			continue
-		}
-		var fields map[string]any
-		if json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields) == nil {
+// fieldsOf merges the field sets of the managers that are asked for; ones that cannot be read count as empty. Nobody may change it.
+func fieldsOf(live *unstructured.Unstructured, asked func(manager) bool) map[string]any {
+	var all map[string]any
+	metadata, _ := live.Object["metadata"].(map[string]any)
+	entries, _ := metadata["managedFields"].([]any)
+	for _, e := range entries {
+		entry, _ := e.(map[string]any)
+		fields, _ := entry["fieldsV1"].(map[string]any)
+		switch {
+		case !asked(managerOf(entry)):
+		case all == nil:
+			all = fields
+		default:
+			before := all
+			all = map[string]any{}
+			mergeFields(all, before)
 			mergeFields(all, fields)
 		}
 	}
 	return all
+}
+
+// manager is who wrote fields, and how. The accessor of an object would write out and read again all the fields.
+type manager struct{ name, operation, subresource string }
+
+func managerOf(entry map[string]any) (m manager) {
+	m.name, _ = entry["manager"].(string)
+	m.operation, _ = entry["operation"].(string)
+	m.subresource, _ = entry["subresource"].(string)
+	return m
 }
 
 func mergeFields(into, from map[string]any) {

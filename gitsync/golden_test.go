@@ -120,7 +120,7 @@ func TestGoldenDifferences(t *testing.T) {
 		}
 		o := w.observation()
 		var s strings.Builder
-		for _, it := range compare(o, Prepare(o, o.Target)) {
+		for _, it := range o.compare(o.Target) {
 			fmt.Fprintf(&s, "- %s %s: %s\n", it.key.Kind, it.key.Name, verdict(it))
 			if it.differs && it.desired != nil && it.live != nil {
 				s.WriteString("  applied:\n" + indented(applied(t, it.desired)))

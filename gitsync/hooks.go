@@ -10,7 +10,7 @@ import (
 
 // deleteHooksOf gives the moments of the deletion of an Application at which a manifest runs; none for most.
 func deleteHooksOf(o *unstructured.Unstructured) (runs []gitopsv1.HookType) {
-	for _, name := range listed(o.GetAnnotations()[gitopsv1.AnnotationHook]) {
+	for _, name := range listed(annotation(o, gitopsv1.AnnotationHook)) {
 		if t := gitopsv1.HookType(name); t == gitopsv1.HookPreDelete || t == gitopsv1.HookPostDelete {
 			runs = append(runs, t)
 		}
@@ -18,7 +18,7 @@ func deleteHooksOf(o *unstructured.Unstructured) (runs []gitopsv1.HookType) {
 	if len(runs) > 0 {
 		return runs
 	}
-	for _, name := range listed(o.GetAnnotations()[gitopsv1.AnnotationHelmHook]) {
+	for _, name := range listed(annotation(o, gitopsv1.AnnotationHelmHook)) {
 		switch name {
 		case "pre-delete":
 			runs = append(runs, gitopsv1.HookPreDelete)
@@ -36,13 +36,13 @@ var helmPolicies = map[string]gitopsv1.HookDeletePolicy{
 // deletedOn reports whether a hook object is deleted on an occasion; before a new one of its name is created, unless it says otherwise.
 func deletedOn(o *unstructured.Unstructured, occasion gitopsv1.HookDeletePolicy) bool {
 	var policies []gitopsv1.HookDeletePolicy
-	for _, name := range listed(o.GetAnnotations()[gitopsv1.AnnotationHookDeletePolicy]) {
+	for _, name := range listed(annotation(o, gitopsv1.AnnotationHookDeletePolicy)) {
 		switch p := gitopsv1.HookDeletePolicy(name); p {
 		case gitopsv1.HookSucceeded, gitopsv1.HookFailed, gitopsv1.HookBeforeHookCreation:
 			policies = append(policies, p)
 		}
 	}
-	for _, name := range listed(o.GetAnnotations()[gitopsv1.AnnotationHelmHookDeletePolicy]) {
+	for _, name := range listed(annotation(o, gitopsv1.AnnotationHelmHookDeletePolicy)) {
 		if p, known := helmPolicies[name]; known {
 			policies = append(policies, p)
 		}

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/itchyny/gojq"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -49,7 +48,7 @@ func (i Ignored) strip(want, have map[string]any, live *unstructured.Unstructure
 			}
 		}
 		if len(rule.ManagedFieldsManagers) > 0 {
-			fields := fieldsOf(live, func(e metav1.ManagedFieldsEntry) bool { return slices.Contains(rule.ManagedFieldsManagers, e.Manager) })
+			fields := fieldsOf(live, func(m manager) bool { return slices.Contains(rule.ManagedFieldsManagers, m.name) })
 			cut(fields, want)
 			cut(fields, have)
 		}

@@ -14,6 +14,8 @@ import (
 type moment struct {
 	o    Observation
 	plan *Plan
+	// shown are copies of what was found alive, from before anybody looked at it.
+	shown []*unstructured.Unstructured
 	// attempt is that of the operation of which hooks run once; ran are those that were created in one, and hooked those that were written.
 	attempt     string
 	ran, hooked map[string]bool
@@ -36,6 +38,7 @@ var predicates = []struct {
 	{"only what an Application holds is deleted", deletesItsOwn},
 	{"what a canary rejected is not applied by itself", holdsWhatWasRejected},
 	{"nothing is written in a closed window", waitsForItsWindow},
+	{"what was observed stays as it was, for others look at the same objects", changesNothingObserved},
 	{"an operation under way is the one that is asked for", showsItsOperation},
 }
 
@@ -65,6 +68,15 @@ func restsOnWhatWasSeen(m moment) string {
 	for _, d := range m.plan.Delete {
 		if live := m.live(KeyOf(d.Live)); live == nil || live.Object != d.Live {
 			return "the deletion of " + title(KeyOf(d.Live)) + " does not"
+		}
+	}
+	return ""
+}
+
+func changesNothingObserved(m moment) string {
+	for i, before := range m.shown {
+		if after := m.o.Live[i].Object; !equality.Semantic.DeepEqual(before.Object, after.Object) {
+			return title(KeyOf(before)) + " does not"
 		}
 	}
 	return ""
@@ -159,7 +171,7 @@ func holdsWhatWasRejected(m moment) string {
 		return ""
 	}
 	digests := map[Key]string{}
-	for _, desired := range Prepare(m.o, m.o.Target).Objects {
+	for _, desired := range prepare(m.o, m.o.Target).Objects {
 		digests[KeyOf(desired)] = Digest(desired)
 	}
 	for _, w := range m.writes() {

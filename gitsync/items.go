@@ -24,13 +24,43 @@ type item struct {
 	problem string
 }
 
-// compare holds prepared manifests against what lives. Hooks take no part, and neither do live objects that are hooks.
-func compare(o Observation, p Prepared) (items []item) {
-	name := TrackingName(o.App, o.ControlNamespace)
-	living := map[Key]*Live{}
-	for i := range o.Live {
-		living[KeyOf(o.Live[i].Object)] = &o.Live[i]
+// compare holds manifests against what lives, by what dry runs said where these were asked.
+func (o Observation) compare(m Material) []item {
+	items := slices.Clone(m.items)
+	if items == nil {
+		items = look(o, o.prepared(m))
 	}
+	living := o.living()
+	for i := range items {
+		it := &items[i]
+		if it.live == nil {
+			continue
+		}
+		it.live = living[KeyOf(it.live.Object)]
+		if it.desired == nil || !it.differs {
+			continue
+		}
+		if p := o.Predicted[Digest(it.desired)]; p.Object != nil {
+			differs, err := Changes(p.Object, it.live.Object, o.Ignored(it.live.Object))
+			it.differs, it.problem = differs, o.problemOf(it.key, err)
+		}
+	}
+	return items
+}
+
+// living finds what lives by its key.
+func (o Observation) living() map[Key]*Live {
+	all := make(map[Key]*Live, len(o.Live))
+	for i := range o.Live {
+		all[KeyOf(o.Live[i].Object)] = &o.Live[i]
+	}
+	return all
+}
+
+// look holds manifests against what lives, as far as that can be told without dry runs. Hooks take no part, and neither do live objects that are hooks.
+func look(o Observation, p Prepared) (items []item) {
+	name := TrackingName(o.App, o.ControlNamespace)
+	living := o.living()
 	wanted := map[Key]bool{}
 	for _, desired := range p.Objects {
 		key := KeyOf(desired)
@@ -38,7 +68,7 @@ func compare(o Observation, p Prepared) (items []item) {
 		if _, hook := HooksOf(desired); hook {
 			continue
 		}
-		items = append(items, compareOne(o, name, desired, living[key]))
+		items = append(items, lookAt(o, name, desired, living[key]))
 	}
 	for i := range o.Live {
 		live := &o.Live[i]
@@ -54,7 +84,7 @@ func compare(o Observation, p Prepared) (items []item) {
 // isOwned reports whether another object made this one and copied the tracking id along.
 func isOwned(o *unstructured.Unstructured) bool { return len(o.GetOwnerReferences()) > 0 }
 
-func compareOne(o Observation, name string, desired *unstructured.Unstructured, live *Live) item {
+func lookAt(o Observation, name string, desired *unstructured.Unstructured, live *Live) item {
 	it := item{key: KeyOf(desired), desired: desired, live: live, differs: true}
 	if live == nil {
 		return it
@@ -68,21 +98,23 @@ func compareOne(o Observation, name string, desired *unstructured.Unstructured, 
 		it.desired = respect(it.desired, live.Object, ignored)
 	}
 	var err error
-	if it.differs, err = Differs(it.desired, live.Object, ignored); it.differs {
-		if p := o.Predicted[Digest(it.desired)]; p.Object != nil {
-			it.differs, err = Changes(p.Object, live.Object, ignored)
-		}
-	}
-	it.problem = o.Settings.unclear(it.key)
-	if err != nil {
-		it.problem = err.Error()
-	}
+	it.differs, err = Differs(it.desired, live.Object, ignored)
+	it.problem = o.problemOf(it.key, err)
 	return it
 }
 
+// problemOf says why an object could not be compared; empty if it could.
+func (o Observation) problemOf(k Key, err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return o.Settings.unclear(k)
+}
+
 // Questions lists the writes of which only a dry run can tell what they would do: those of manifests that seem to differ from what lives, and before
-// the first write of an operation also of those that do not live, hooks among them, so that nothing is applied if something is refused.
-func Questions(o Observation) (ask []Write) {
+// the first write of an operation also of those that do not live, hooks among them, so that nothing is applied if something is refused. All else of
+// the observation must be there.
+func Questions(o *Observation) (ask []Write) {
 	starting := false
 	if SyncUnderWay(o.App) != nil {
 		result := o.App.Status.OperationState.SyncResult
@@ -95,23 +127,24 @@ func Questions(o Observation) (ask []Write) {
 		}
 		if digest := Digest(it.desired); !seen[digest] && (it.live != nil || starting) {
 			seen[digest] = true
-			ask = append(ask, newWrite(o, it.desired, it.live))
+			ask = append(ask, newWrite(*o, it.desired, it.live))
 		}
 	}
 	return ask
 }
 
 // questionable are the items of all that is wanted, and at the start of an operation its hooks.
-func (o Observation) questionable(starting bool) (items []item) {
-	materials := []Material{o.Target}
+func (o *Observation) questionable(starting bool) (items []item) {
+	materials := []*Material{&o.Target}
 	if SyncUnderWay(o.App) != nil && o.Running != nil {
-		materials = append(materials, *o.Running)
+		materials = append(materials, o.Running)
 	}
-	for _, material := range materials {
-		p := Prepare(o, material)
-		items = append(items, compare(o, p)...)
+	for _, m := range materials {
+		p := o.prepared(*m)
+		m.items = look(*o, p)
+		items = append(items, m.items...)
 		if starting {
-			items = append(items, newHooks(o, p)...)
+			items = append(items, newHooks(*o, p)...)
 		}
 	}
 	return items
@@ -145,7 +178,7 @@ func newHooks(o Observation, p Prepared) (items []item) {
 // option is the value of a sync option: the object's own, else the Application's.
 func option(o Observation, of *unstructured.Unstructured, key string) string {
 	if of != nil {
-		if value := gitopsv1.SyncOption(listed(of.GetAnnotations()[gitopsv1.AnnotationSyncOptions]), key); value != "" {
+		if value := gitopsv1.SyncOption(listed(annotation(of, gitopsv1.AnnotationSyncOptions)), key); value != "" {
 			return value
 		}
 	}

@@ -71,7 +71,7 @@ func (d *decision) syncStatus() gitopsv1.SyncStatusCode {
 }
 
 func comparesAs(o *unstructured.Unstructured, option string) bool {
-	return slices.Contains(listed(o.GetAnnotations()[gitopsv1.AnnotationCompareOptions]), option)
+	return slices.Contains(listed(annotation(o, gitopsv1.AnnotationCompareOptions)), option)
 }
 
 func (d *decision) resource(it item) gitopsv1.ResourceStatus {
@@ -195,7 +195,7 @@ func (d *decision) countsForHealth(it item, h Health, anyLives bool) bool {
 
 func ignoresHealth(it item) bool {
 	for _, o := range []*unstructured.Unstructured{it.desired, liveObject(it)} {
-		if o != nil && o.GetAnnotations()[gitopsv1.AnnotationIgnoreHealthCheck] == "true" {
+		if o != nil && annotation(o, gitopsv1.AnnotationIgnoreHealthCheck) == "true" {
 			return true
 		}
 	}

@@ -176,7 +176,7 @@ func Objects(states ...*unstructured.Unstructured) []*unstructured.Unstructured 
 				delete(annotations, gitopsv1.AnnotationLastApplied)
 			}
 			o.SetAnnotations(annotations)
-		} else if _, set := o.GetAnnotations()[gitopsv1.AnnotationLastApplied]; set {
+		} else if _, set := annotationOf(o, gitopsv1.AnnotationLastApplied); set {
 			unstructured.RemoveNestedField(o.Object, "metadata", "annotations", gitopsv1.AnnotationLastApplied)
 		}
 	}

@@ -133,7 +133,7 @@ func (m *model) judge(a *actor, o Observation, plan *Plan) {
 	if s := o.App.Status.OperationState; s != nil {
 		attempt += fmt.Sprint(", attempt ", s.RetryCount)
 	}
-	now := moment{o: o, plan: plan, attempt: attempt, ran: a.ran, hooked: a.hooked, merged: a.merged}
+	now := moment{o: o, shown: a.shown, plan: plan, attempt: attempt, ran: a.ran, hooked: a.hooked, merged: a.merged}
 	for _, p := range predicates {
 		if why := p.fails(now); why != "" {
 			m.t.Fatalf("%s: %s\n%s", p.name, why, a.tail())

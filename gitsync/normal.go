@@ -122,7 +122,7 @@ var emptyIsMeant = []string{"emptyDir", "podSelector", "namespaceSelector", "eph
 
 // withLastApplied reads what the last client-side apply asked for; nil if there was none or it cannot be read.
 func withLastApplied(live *unstructured.Unstructured) *unstructured.Unstructured {
-	text := live.GetAnnotations()[gitopsv1.AnnotationLastApplied]
+	text := annotation(live, gitopsv1.AnnotationLastApplied)
 	if strings.TrimSpace(text) == "" {
 		return nil
 	}

@@ -29,6 +29,20 @@ func KeyOf(o *unstructured.Unstructured) Key {
 	return Key{Group: group, Kind: kind, Namespace: namespace, Name: name}
 }
 
+// annotation is the value of an annotation; empty if there is none.
+func annotation(o *unstructured.Unstructured, name string) string {
+	value, _ := annotationOf(o, name)
+	return value
+}
+
+// annotationOf is the value of an annotation, and whether it is set. The accessor of an object would copy all its annotations.
+func annotationOf(o *unstructured.Unstructured, name string) (value string, set bool) {
+	metadata, _ := o.Object["metadata"].(map[string]any)
+	annotations, _ := metadata["annotations"].(map[string]any)
+	value, set = annotations[name].(string)
+	return value, set
+}
+
 // Observation is everything that a decision about one Application rests on, gathered once and never changed by Decide.
 type Observation struct {
 	Now time.Time
@@ -79,6 +93,10 @@ type Material struct {
 	Objects     []*unstructured.Unstructured
 	SourceTypes []gitopsv1.SourceType
 	Warnings    []string
+
+	// What was found on the way to a decision, so that it is not looked for again: prepared by Prepare, and items by Questions.
+	prepared *Prepared
+	items    []item
 }
 
 // GroupKind names a kind whatever its version.

@@ -221,7 +221,7 @@ func (d *decision) tellContent(state *gitopsv1.OperationState) {
 	}
 	digest := d.prepared.digest()
 	if d.o.Running != nil {
-		digest = Prepare(d.o, m).digest()
+		digest = d.o.prepared(m).digest()
 	}
 	state.Operation.Info = append(slices.Clone(state.Operation.Info), gitopsv1.Info{Name: infoContent, Value: digest})
 }

@@ -425,7 +425,7 @@ func TestARollbackIsNotRefusedForWhatTheNewestCommitHolds(t *testing.T) {
 	w.pass()
 	o := w.observation()
 	var asked []string
-	for _, q := range Questions(o) {
+	for _, q := range Questions(&o) {
 		value, _, _ := unstructured.NestedString(q.Object.Object, "data", "a")
 		asked = append(asked, value)
 		if value == "bad" {

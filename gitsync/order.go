@@ -156,7 +156,7 @@ func generatedName(o *unstructured.Unstructured, phase Phase, options OrderOptio
 // WaveOf is the wave of an object: its sync-wave, else its Helm hook weight, else 0.
 func WaveOf(o *unstructured.Unstructured) int {
 	for _, key := range []string{gitopsv1.AnnotationSyncWave, gitopsv1.AnnotationHelmHookWeight} {
-		if n, err := strconv.Atoi(o.GetAnnotations()[key]); err == nil {
+		if n, err := strconv.Atoi(annotation(o, key)); err == nil {
 			return n
 		}
 	}
@@ -171,7 +171,7 @@ var helmPhases = map[string]Phase{
 // HooksOf gives the phases in which a manifest runs as a hook, each once; isHook is true for one that is a hook even if it runs in no phase.
 // A hook type of ours that is known counts alone; otherwise Helm's do.
 func HooksOf(o *unstructured.Unstructured) (runs []Phase, isHook bool) {
-	names, argo := o.GetAnnotations()[gitopsv1.AnnotationHook]
+	names, argo := annotationOf(o, gitopsv1.AnnotationHook)
 	known := false
 	for _, name := range listed(names) {
 		if p := Phase(name); slices.Contains(phases, p) {
@@ -182,7 +182,7 @@ func HooksOf(o *unstructured.Unstructured) (runs []Phase, isHook bool) {
 	if known {
 		return distinct(runs), true
 	}
-	names, helm := o.GetAnnotations()[gitopsv1.AnnotationHelmHook]
+	names, helm := annotationOf(o, gitopsv1.AnnotationHelmHook)
 	if helm && strings.TrimSpace(names) == "crd-install" {
 		return nil, argo
 	}
@@ -261,7 +261,7 @@ func prunes(applies []Task, live []*unstructured.Unstructured, wanted map[Key]bo
 
 // hasOption reports whether the sync-options annotation of an object holds an option, compared as text.
 func hasOption(o *unstructured.Unstructured, option string) bool {
-	return slices.Contains(listed(o.GetAnnotations()[gitopsv1.AnnotationSyncOptions]), option)
+	return slices.Contains(listed(annotation(o, gitopsv1.AnnotationSyncOptions)), option)
 }
 
 // moveUp brings each applied object of a kind before the first other object that needs it, into that one's phase and wave, and never down.

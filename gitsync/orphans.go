@@ -33,7 +33,7 @@ func Orphans(o Observation) (all []Key) {
 		return nil
 	}
 	wanted := map[Key]bool{}
-	for _, m := range Prepare(o, o.Target).Objects {
+	for _, m := range o.prepared(o.Target).Objects {
 		wanted[KeyOf(m)] = true
 	}
 	for _, object := range o.Neighbours.Objects {

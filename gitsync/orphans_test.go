@@ -12,7 +12,8 @@ import (
 func TestOrphansAreWhatNobodyManagesOrMade(t *testing.T) {
 	w := newWorld("")
 	w.push("aaaa", docs(manifest("ConfigMap", "wanted")))
-	tracked := track(parse(manifest("ConfigMap", "tracked"))[0], "other", "prod")
+	tracked := parse(manifest("ConfigMap", "tracked"))[0]
+	track(tracked, "other", "prod")
 	neighbours := append(parse(docs(
 		manifest("ConfigMap", "wanted"), manifest("ConfigMap", "kube-root-ca.crt"), manifest("ServiceAccount", "default"), manifest("ServiceAccount", "robot"),
 		manifest("ConfigMap", "left-out"), manifest("Deployment", "lost"), manifest("ConfigMap", "lost"),

@@ -82,7 +82,7 @@ func has(o *unstructured.Unstructured, path ...string) bool {
 // service leaves the hash in the selector, and the mark that says who put it there, to the Rollout. A Service that carries the mark is run by one
 // whether or not that one was observed.
 func (a *adoption) service(rollouts []*unstructured.Unstructured) {
-	_, marked := a.live.GetAnnotations()[annotationManaged]
+	_, marked := annotationOf(a.live, annotationManaged)
 	if !marked && !slices.ContainsFunc(rollouts, func(r *unstructured.Unstructured) bool {
 		return r.GetNamespace() == a.key.Namespace && slices.Contains(servicesOf(r), a.key.Name)
 	}) {

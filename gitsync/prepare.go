@@ -21,9 +21,37 @@ type Prepared struct {
 	Warnings []gitopsv1.ApplicationCondition
 }
 
-// Prepare fills in what manifests leave to their Application. A cluster-scoped object loses its namespace, a namespaced one without gets the
+// Prepare fills in what all manifests leave to their Application, once it is known what the cluster knows of their kinds. It need not be called
+// before Decide, which does it where that was not done.
+func (o *Observation) Prepare() {
+	for _, m := range []*Material{&o.Target, o.Running} {
+		if m != nil {
+			p := prepare(*o, *m)
+			m.prepared = &p
+		}
+	}
+}
+
+// Wanted lists the manifests as they would be applied, with those that run when the Application is deleted.
+func (o Observation) Wanted() []*unstructured.Unstructured {
+	all := slices.Clone(o.prepared(o.Target).Objects)
+	if o.Running != nil {
+		all = append(all, o.prepared(*o.Running).Objects...)
+	}
+	return append(all, farewellsOf(o)...)
+}
+
+// prepared is what Prepare makes of some material.
+func (o Observation) prepared(m Material) Prepared {
+	if m.prepared != nil {
+		return *m.prepared
+	}
+	return prepare(o, m)
+}
+
+// prepare fills in what manifests leave to their Application. A cluster-scoped object loses its namespace, a namespaced one without gets the
 // destination's; of two manifests of one object the last counts.
-func Prepare(o Observation, m Material) (p Prepared) {
+func prepare(o Observation, m Material) (p Prepared) {
 	destination := o.App.Spec.Destination.Namespace
 	name := TrackingName(o.App, o.ControlNamespace)
 	kinds := withDefined(o.Kinds, m.Objects)
@@ -39,7 +67,7 @@ func Prepare(o Observation, m Material) (p Prepared) {
 				"%s has the hook annotation %q, which names no hook that is known: it is neither applied nor compared nor pruned", title(KeyOf(one)), misspelt))
 		}
 		if !isCRD(KeyOf(one)) {
-			one = track(one, name, destination)
+			track(one, name, destination)
 		}
 		key := KeyOf(one)
 		if key.Name == "" {
@@ -81,6 +109,7 @@ func (p *Prepared) warn(kind gitopsv1.ApplicationConditionType, message string) 
 	p.Warnings = append(p.Warnings, gitopsv1.ApplicationCondition{Type: kind, Message: message})
 }
 
+// place gives a copy of a manifest in its namespace.
 func place(manifest *unstructured.Unstructured, destination string, kinds map[GroupKind]Kind) *unstructured.Unstructured {
 	one := manifest.DeepCopy()
 	key := KeyOf(one)
@@ -118,11 +147,11 @@ func unknownHooks(o *unstructured.Unstructured) string {
 	if !isHook || len(phases) > 0 || len(deleteHooksOf(o)) > 0 {
 		return ""
 	}
-	text := o.GetAnnotations()[gitopsv1.AnnotationHook]
+	text := annotation(o, gitopsv1.AnnotationHook)
 	if slices.Contains(listed(text), "Skip") {
 		return ""
 	}
-	return cmp.Or(text, o.GetAnnotations()[gitopsv1.AnnotationHelmHook], "(empty)")
+	return cmp.Or(text, annotation(o, gitopsv1.AnnotationHelmHook), "(empty)")
 }
 
 // title names an object for people.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"slices"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 )
@@ -54,7 +53,7 @@ func (i Ignored) paths(desired, live *unstructured.Unstructured) (all [][]any) {
 			}
 		}
 		if len(rule.ManagedFieldsManagers) > 0 {
-			fields := fieldsOf(live, func(e metav1.ManagedFieldsEntry) bool { return slices.Contains(rule.ManagedFieldsManagers, e.Manager) })
+			fields := fieldsOf(live, func(m manager) bool { return slices.Contains(rule.ManagedFieldsManagers, m.name) })
 			all = append(all, fieldPaths(nil, fields)...)
 		}
 	}

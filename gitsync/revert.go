@@ -137,7 +137,7 @@ func cannotRevert(spec gitopsv1.ApplicationSpec, commit, branch string) string {
 // Brings reports whether some material has another manifest for the rejected Rollout than the one that was rejected, so that what came after it
 // brought that.
 func (r Revert) Brings(o Observation, m Material) bool {
-	for _, release := range releasesIn(Prepare(o, m)) {
+	for _, release := range releasesIn(o.prepared(m)) {
 		if release.key() == r.Rollout {
 			return release.digest() != r.Digest
 		}

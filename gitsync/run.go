@@ -72,8 +72,7 @@ func (d *decision) newAttempt(state *gitopsv1.OperationState, m Material) *attem
 	a := &attempt{decision: d, state: state, items: map[Key]item{}}
 	prepared, items := d.prepared, d.items
 	if d.o.Running != nil {
-		prepared = Prepare(d.o, m)
-		items = compare(d.o, prepared)
+		prepared, items = d.o.prepared(m), d.o.compare(m)
 	}
 	a.held = rejectedIn(broughtOf(d.app), prepared)
 	if state.SyncResult == nil {

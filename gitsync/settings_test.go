@@ -17,9 +17,8 @@ func settled(t *testing.T) *world {
 }
 
 func (w *world) decideUnder(s Settings) Plan {
-	o := w.observation()
-	o.Settings = s
-	return Decide(o)
+	w.settings = s
+	return Decide(w.observation())
 }
 
 func conditionsText(p Plan) string {

@@ -28,7 +28,7 @@ func TrackingID(name string, k Key, destination string) string {
 // TrackedBy is the tracking name of the Application that holds an object; empty if none does. The id must name the object itself, because
 // ids come along when objects are copied. An object that has no id but the label of older installations is held by the one in the label.
 func TrackedBy(o *unstructured.Unstructured) string {
-	id, hasID := o.GetAnnotations()[gitopsv1.AnnotationTrackingID]
+	id, hasID := annotationOf(o, gitopsv1.AnnotationTrackingID)
 	if !hasID {
 		return o.GetLabels()[gitopsv1.LabelInstance]
 	}
@@ -51,14 +51,12 @@ func isCRD(k Key) bool {
 	return k.Group == "apiextensions.k8s.io" && k.Kind == "CustomResourceDefinition"
 }
 
-// track gives a copy of a manifest with its tracking id.
-func track(o *unstructured.Unstructured, name, destination string) *unstructured.Unstructured {
-	o = o.DeepCopy()
+// track puts its tracking id on a manifest.
+func track(o *unstructured.Unstructured, name, destination string) {
 	annotations := o.GetAnnotations()
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
 	annotations[gitopsv1.AnnotationTrackingID] = TrackingID(name, KeyOf(o), destination)
 	o.SetAnnotations(annotations)
-	return o
 }

@@ -113,7 +113,7 @@ func TestTrackingIDsAreThoseOfTheReference(t *testing.T) {
 	want := map[string]string{
 		"ClusterRole": "shop:rbac.authorization.k8s.io/ClusterRole:prod/reader", "CustomResourceDefinition": "", "ConfigMap": "shop:/ConfigMap:prod/settings",
 	}
-	for _, got := range Prepare(o, o.Target).Objects {
+	for _, got := range prepare(o, o.Target).Objects {
 		if id := got.GetAnnotations()[gitopsv1.AnnotationTrackingID]; id != want[got.GetKind()] {
 			t.Errorf("%s has the id %q", got.GetKind(), id)
 		}

@@ -22,6 +22,8 @@ type world struct {
 	now     time.Time
 	app     *gitopsv1.Application
 	project *gitopsv1.AppProject
+	// settings are what holds for all Applications.
+	settings Settings
 	// commits holds manifests by revision; head is the newest.
 	commits map[string][]*unstructured.Unstructured
 	head    string
@@ -42,6 +44,8 @@ type world struct {
 	seen func() map[Key]*unstructured.Unstructured
 	// lingers has deleted objects stay until collect is called, as those do that somebody else holds.
 	lingers bool
+	// shown are copies of what the last observation found alive.
+	shown []*unstructured.Unstructured
 	// witness sees each decision before it is carried out, and recorded each state of an object; nil for one that is gone.
 	witness  func(Observation, *Plan)
 	recorded func(Key, *unstructured.Unstructured)
@@ -97,7 +101,7 @@ var clusterKinds = []string{"Namespace", "ClusterRole", "CustomResourceDefinitio
 // observation looks at everything, as the loop does.
 func (w *world) observation() Observation {
 	o := Observation{
-		Now: w.now, App: w.app, ControlNamespace: "argocd", Project: w.project, Holders: w.holders,
+		Now: w.now, App: w.app, ControlNamespace: "argocd", Project: w.project, Settings: w.settings, Holders: w.holders,
 		Cluster: Cluster{Server: gitopsv1.InClusterServer, Name: gitopsv1.InClusterName},
 		Target:  w.material(w.head), Kinds: map[GroupKind]Kind{}, Predicted: map[string]Prediction{},
 	}
@@ -126,8 +130,12 @@ func (w *world) observation() Observation {
 			o.Rollouts = append(o.Rollouts, live)
 		}
 	}
+	w.shown = nil
+	for _, l := range o.Live {
+		w.shown = append(w.shown, l.Object.DeepCopy())
+	}
 	o.Kinds[GroupKind{"", "Namespace"}] = Kind{Known: true}
-	for _, q := range Questions(o) {
+	for _, q := range Questions(&o) {
 		key := KeyOf(q.Object)
 		p := Prediction{Problem: w.invalid[key]}
 		if live := w.objects[key]; live != nil && p.Problem == "" {

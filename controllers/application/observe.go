@@ -313,12 +313,8 @@ func (s *seen) named(ctx context.Context) ([]*unstructured.Unstructured, error) 
 	if s.Kinds, err = s.cluster.Kinds(ctx, kinds); err != nil {
 		return nil, err
 	}
-	named := gitsync.Prepare(s.Observation, s.Target).Objects
-	if s.Running != nil {
-		named = append(named, gitsync.Prepare(s.Observation, *s.Running).Objects...)
-	}
-	named = append(named, gitsync.Farewells(s.Observation)...)
-	return append(named, listed...), nil
+	s.Prepare()
+	return append(s.Wanted(), listed...), nil
 }
 
 // objectOf names an object.
@@ -378,7 +374,7 @@ func (c *Controller) observePredictions(ctx context.Context, s *seen) error {
 	}
 	s.memory.ruled(slices.Concat(s.App.Spec.IgnoreDifferences, s.Settings.Ignore))
 	var ask []gitsync.Write
-	for _, q := range gitsync.Questions(s.Observation) {
+	for _, q := range gitsync.Questions(&s.Observation) {
 		key := gitsync.KeyOf(q.Object)
 		if q.Live != nil && s.memory.agreed[key] == agree(q) {
 			s.Predicted[gitsync.Digest(q.Object)] = gitsync.Prediction{Object: q.Live}

@@ -174,7 +174,7 @@ func (c *Cluster) Kinds(ctx context.Context, kinds []gitsync.GroupKind) (map[git
 	return known, nil
 }
 
-// Live reads one object; nil if it does not exist or its kind is not known.
+// Live reads one object; nil if it does not exist or its kind is not known. It is that of the cache itself, which nobody may change.
 func (c *Cluster) Live(ctx context.Context, gvk schema.GroupVersionKind, key gitsync.Key) (*unstructured.Unstructured, error) {
 	if _, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version); err != nil {
 		if meta.IsNoMatchError(err) {
@@ -191,7 +191,7 @@ func (c *Cluster) Live(ctx context.Context, gvk schema.GroupVersionKind, key git
 	}
 	o := &unstructured.Unstructured{}
 	o.SetGroupVersionKind(gvk)
-	err := c.cache.Get(ctx, name, o)
+	err := c.cache.Get(ctx, name, o, client.UnsafeDisableDeepCopy)
 	switch {
 	case apierrors.IsNotFound(err):
 		o = nil
@@ -210,12 +210,12 @@ func (c *Cluster) Live(ctx context.Context, gvk schema.GroupVersionKind, key git
 	return c.recent.newest(gvk, key, o, time.Now()), nil
 }
 
-// Tracked lists the objects of a kind that an Application holds.
+// Tracked lists the objects of a kind that an Application holds. They are those of the cache itself, which nobody may change.
 func (c *Cluster) Tracked(ctx context.Context, gvk schema.GroupVersionKind, trackingName string) ([]*unstructured.Unstructured, error) {
 	if c.once != nil {
 		return nil, nil // those that an Application holds stand in its status
 	}
-	return c.list(ctx, gvk, client.MatchingFields{trackingField: trackingName})
+	return c.list(ctx, gvk, client.MatchingFields{trackingField: trackingName}, client.UnsafeDisableDeepCopy)
 }
 
 // List lists all objects of a kind; none if the kind is not known. They are those of the cache itself, which nobody may change.

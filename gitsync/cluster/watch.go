@@ -245,5 +245,5 @@ func (r *recent) newest(gvk schema.GroupVersionKind, key gitsync.Key, cached *un
 		delete(r.writes, k)
 		return cached
 	}
-	return w.object.DeepCopy()
+	return w.object
 }
