@@ -96,8 +96,11 @@ func (c *Controller) pass(ctx context.Context, set *gitopsv1.ApplicationSet) (ct
 		notes = append(notes, outcome.Plan.Notes...)
 		problem = c.apply(ctx, s, &outcome)
 	}
-	outcome.Problem = problem
 	settled := set.DeepCopy()
+	if problem != nil && kube.Serious(problem) == nil { // somebody wrote an Application meanwhile, which is nothing to tell anybody
+		return c.settle(ctx, s, settled, nil, after, problem)
+	}
+	outcome.Problem = problem
 	settled.Status = generate.StatusOf(set, outcome, s.now)
 	return c.settle(ctx, s, settled, notes, after, problem)
 }
@@ -198,14 +201,15 @@ func (c *Controller) apply(ctx context.Context, s *seen, outcome *generate.Outco
 		try("deleting", app.Name, c.delete(ctx, app))
 	}
 	if gitopsv1.IsRolling(s.set.Spec) {
-		rollout := generate.Roll(s.set, outcome.Plan.Applied(s.own), s.now)
+		applied := outcome.Plan.Applied(s.own) // as they were written just now
+		rollout := generate.Roll(s.set, applied, s.now)
 		outcome.Rollout = &rollout
 		if len(problems) == 0 {
 			for _, sync := range rollout.Sync {
-				try("starting the sync of", sync.Application, c.start(ctx, s, sync))
+				try("starting the sync of", sync.Application, c.start(ctx, applied, sync))
 			}
 			for _, name := range rollout.Refresh {
-				try("refreshing", name, c.refresh(ctx, s, name))
+				try("refreshing", name, c.refresh(ctx, applied, name))
 			}
 		}
 	}
@@ -218,12 +222,12 @@ func (c *Controller) delete(ctx context.Context, app *gitopsv1.Application) erro
 }
 
 // start sets the operation of an Application, unless somebody has set one meanwhile.
-func (c *Controller) start(ctx context.Context, s *seen, sync generate.SyncNow) error {
-	return c.patch(ctx, s, sync.Application, func(app *gitopsv1.Application) { app.Operation = &sync.Operation })
+func (c *Controller) start(ctx context.Context, apps []gitopsv1.Application, sync generate.SyncNow) error {
+	return c.patch(ctx, apps, sync.Application, func(app *gitopsv1.Application) { app.Operation = &sync.Operation })
 }
 
-func (c *Controller) refresh(ctx context.Context, s *seen, name string) error {
-	return c.patch(ctx, s, name, func(app *gitopsv1.Application) {
+func (c *Controller) refresh(ctx context.Context, apps []gitopsv1.Application, name string) error {
+	return c.patch(ctx, apps, name, func(app *gitopsv1.Application) {
 		if app.Annotations == nil {
 			app.Annotations = map[string]string{}
 		}
@@ -231,12 +235,12 @@ func (c *Controller) refresh(ctx context.Context, s *seen, name string) error {
 	})
 }
 
-func (c *Controller) patch(ctx context.Context, s *seen, name string, change func(*gitopsv1.Application)) error {
-	for i := range s.own {
-		if s.own[i].Name != name {
+func (c *Controller) patch(ctx context.Context, apps []gitopsv1.Application, name string, change func(*gitopsv1.Application)) error {
+	for i := range apps {
+		if apps[i].Name != name {
 			continue
 		}
-		before, after := s.own[i].DeepCopy(), s.own[i].DeepCopy()
+		before, after := apps[i].DeepCopy(), apps[i].DeepCopy()
 		change(after)
 		return c.Client.Patch(ctx, after, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	}

@@ -37,13 +37,21 @@ type Plan struct {
 	// Refused are Applications that are neither created nor updated nor deleted.
 	Refused []Refusal
 	Notes   []Note
+
+	// waiting are the refused Applications as they should be, and leaving the names of those that go and are not wanted back.
+	waiting []gitopsv1.Application
+	leaving []string
 }
 
-// Applied is what the plan makes of the Applications of a set, so that no step of a RollingSync goes past one that is only being made or changed.
+// Applied is what the plan makes of the Applications of a set, so that no step of a RollingSync goes past one that is only being made or changed,
+// or that is refused, and none waits for one that goes for good.
 func (p Plan) Applied(own []gitopsv1.Application) []gitopsv1.Application {
-	all := slices.Concat(p.Create, p.Update)
+	all, known := slices.Concat(p.Create, p.Update, p.waiting), map[string]bool{}
+	for _, app := range all {
+		known[app.Name] = true
+	}
 	for _, app := range own {
-		if !slices.ContainsFunc(all, func(a gitopsv1.Application) bool { return a.Name == app.Name }) {
+		if !known[app.Name] && !slices.Contains(p.leaving, app.Name) {
 			all = append(all, app)
 		}
 	}
@@ -92,7 +100,7 @@ func Decide(s State) Plan {
 			why = s.write(&p, app, found, exists)
 		}
 		if why != "" {
-			p.Refused = append(p.Refused, Refusal{app.Name, why})
+			p.Refused, p.waiting = append(p.Refused, Refusal{app.Name, why}), append(p.waiting, app)
 		}
 	}
 	s.deleteOthers(&p, mentioned)
@@ -138,7 +146,11 @@ func (s State) write(p *Plan, wanted, found gitopsv1.Application, exists bool) s
 func (s State) deleteOthers(p *Plan, mentioned map[string]bool) {
 	var extra []gitopsv1.Application
 	for _, app := range s.Current {
-		if !mentioned[app.Name] && isOwned(app, s.Set) && app.DeletionTimestamp == nil {
+		switch {
+		case mentioned[app.Name] || !isOwned(app, s.Set):
+		case app.DeletionTimestamp != nil:
+			p.leaving = append(p.leaving, app.Name)
+		default:
 			extra = append(extra, app)
 		}
 	}
@@ -153,6 +165,9 @@ func (s State) deleteOthers(p *Plan, mentioned map[string]bool) {
 	default:
 		slices.SortFunc(extra, func(a, b gitopsv1.Application) int { return strings.Compare(a.Name, b.Name) })
 		p.Delete = extra
+		for _, app := range extra {
+			p.leaving = append(p.leaving, app.Name)
+		}
 	}
 }
 

@@ -41,6 +41,7 @@ type standing int
 
 const (
 	blind  standing = iota // it has not compared its present spec yet
+	going                  // it is being deleted, and made again once it is gone
 	ready                  // it differs from a revision that nobody has tried
 	held                   // the sync of this very revision has failed
 	moving                 // a sync is under way, or its objects are not healthy yet
@@ -90,7 +91,7 @@ func (r *roller) step(number int, step gitopsv1.RollingSyncStep, members []gitop
 	for _, app := range members {
 		at := standingOf(app)
 		complete = complete && at == done
-		if at == moving || at == held {
+		if at == moving || at == held || at == going {
 			free--
 		}
 	}
@@ -187,6 +188,8 @@ func words(app gitopsv1.Application, at standing) (gitopsv1.ProgressiveStatus, s
 			return gitopsv1.ProgressivePending, "its sync is asked for"
 		}
 		return gitopsv1.ProgressiveProgressing, fmt.Sprintf("is %s, health %s", app.Status.Sync.Status, app.Status.Health.Status)
+	case going:
+		return gitopsv1.ProgressiveWaiting, "is being deleted, and is made again once it is gone"
 	case held:
 		return gitopsv1.ProgressiveProgressing, "the sync of this revision failed; push a better one, or sync it by hand"
 	}
@@ -199,6 +202,8 @@ func standingOf(app gitopsv1.Application) standing {
 	status := app.Status.Sync.Status
 	tried := wasTried(app)
 	switch {
+	case app.DeletionTimestamp != nil:
+		return going
 	case app.Operation != nil || isRunning(app):
 		return moving
 	case !comparedAsItIs(app) || status != gitopsv1.SyncOutOfSync && status != gitopsv1.SyncSynced:
@@ -217,10 +222,11 @@ func isRunning(app gitopsv1.Application) bool {
 	return app.Status.OperationState != nil && !app.Status.OperationState.Phase.Completed()
 }
 
-// wasTried reports whether the last sync, which is over, was one of the present sources to the revision that was last compared.
+// wasTried reports whether the last sync, which is over, was one of the present sources to the revision that was last compared, and of all of it: what
+// somebody synced in part, from a folder of their own or only to see what would happen says nothing about the rest.
 func wasTried(app gitopsv1.Application) bool {
 	state := app.Status.OperationState
-	if state == nil {
+	if state == nil || !isWhole(state.Operation.Sync) {
 		return false
 	}
 	var tried gitopsv1.SyncResult
@@ -235,6 +241,10 @@ func wasTried(app gitopsv1.Application) bool {
 	}
 	none := equalJSON(tried.Source, gitopsv1.Source{})
 	return tried.Revision == app.Status.Sync.Revision && (none || app.Spec.Source != nil && equalJSON(tried.Source, *app.Spec.Source))
+}
+
+func isWhole(op *gitopsv1.SyncOperation) bool {
+	return op == nil || len(op.Resources) == 0 && len(op.Manifests) == 0 && !op.DryRun
 }
 
 // comparedAsItIs reports whether the comparison that status tells about was made with the sources and the destination of the spec.

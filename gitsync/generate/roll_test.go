@@ -207,6 +207,9 @@ type farm struct {
 
 func (f *farm) look(i int) {
 	app := &f.apps[i]
+	if app.DeletionTimestamp != nil {
+		return
+	}
 	delete(app.Annotations, gitopsv1.AnnotationRefresh)
 	app.Status.ReconciledAt = &metav1.Time{Time: time.Unix(int64(f.second), 0)}
 	app.Status.Sync = gitopsv1.SyncStatus{Status: gitopsv1.SyncOutOfSync, Revision: strconv.Itoa(f.head), ComparedTo: gitopsv1.ComparedTo{Source: source}}
@@ -219,6 +222,7 @@ func (f *farm) look(i int) {
 func (f *farm) operate(i int) {
 	app := &f.apps[i]
 	switch state := app.Status.OperationState; {
+	case app.DeletionTimestamp != nil:
 	case app.Operation != nil:
 		app.Status.OperationState = &gitopsv1.OperationState{Phase: gitopsv1.OperationRunning, Operation: *app.Operation}
 		app.Operation = nil
@@ -238,6 +242,29 @@ func (f *farm) operate(i int) {
 	}
 }
 
+// meddle syncs a part of an Application by hand, which brings nothing of the rest.
+func (f *farm) meddle(i int) {
+	app := &f.apps[i]
+	if app.Operation != nil || isRunning(*app) || app.DeletionTimestamp != nil {
+		return
+	}
+	app.Status.Health.Status = gitopsv1.HealthHealthy
+	app.Status.OperationState = &gitopsv1.OperationState{
+		Phase: gitopsv1.OperationSucceeded, SyncResult: &gitopsv1.SyncResult{Revision: app.Status.Sync.Revision, Source: source},
+		Operation: gitopsv1.Operation{Sync: &gitopsv1.SyncOperation{Resources: []gitopsv1.SyncResource{{Kind: "ConfigMap", Name: "x"}}}},
+	}
+}
+
+// kill deletes an Application by hand, or makes anew one that has gone.
+func (f *farm) kill(i int) {
+	app := &f.apps[i]
+	if app.DeletionTimestamp == nil {
+		app.DeletionTimestamp = &metav1.Time{Time: time.Unix(int64(f.second), 0)}
+		return
+	}
+	app.DeletionTimestamp, app.Operation, app.Status, f.runs[i] = nil, nil, gitopsv1.ApplicationStatus{}, 0
+}
+
 // control makes one pass of the controller and checks the laws.
 func (f *farm) control(t *rapid.T) {
 	out := Roll(f.set, f.apps, time.Unix(int64(f.second), 0))
@@ -255,6 +282,9 @@ func (f *farm) control(t *rapid.T) {
 		if f.bad[revision] && f.apps[i].Status.OperationState != nil && f.apps[i].Status.OperationState.Phase == gitopsv1.OperationFailed &&
 			f.apps[i].Status.OperationState.SyncResult.Revision == s.Operation.Sync.Revision {
 			t.Fatalf("%s is synced to %d again, which has failed", s.Application, revision)
+		}
+		if f.apps[i].DeletionTimestamp != nil {
+			t.Fatalf("%s is synced while it is being deleted", s.Application)
 		}
 		f.apps[i].Operation = &s.Operation
 	}
@@ -280,6 +310,9 @@ func (f *farm) settle(t *rapid.T, rounds int) {
 	for range rounds {
 		f.second++
 		for i := range f.apps {
+			if f.apps[i].DeletionTimestamp != nil {
+				f.kill(i)
+			}
 			f.look(i)
 			f.operate(i)
 		}
@@ -317,7 +350,7 @@ func TestARollingSyncKeepsItsOrderAndComesToAnEnd(t *testing.T) {
 		for range rapid.IntRange(0, 120).Draw(t, "events") {
 			i := rapid.IntRange(0, count-1).Draw(t, "application")
 			f.second += rapid.IntRange(0, 1).Draw(t, "seconds")
-			switch rapid.SampledFrom([]string{"look", "look", "operate", "operate", "control", "control", "push", "push bad", "settle"}).Draw(t, "event") {
+			switch rapid.SampledFrom([]string{"look", "look", "operate", "operate", "control", "control", "push", "push bad", "settle", "meddle", "kill", "forget"}).Draw(t, "event") {
 			case "look":
 				f.look(i)
 			case "operate":
@@ -326,6 +359,12 @@ func TestARollingSyncKeepsItsOrderAndComesToAnEnd(t *testing.T) {
 				f.control(t)
 			case "settle":
 				f.settle(t, 8)
+			case "meddle":
+				f.meddle(i)
+			case "kill":
+				f.kill(i)
+			case "forget":
+				f.set.Status.ApplicationStatus = nil
 			case "push":
 				f.head++
 			case "push bad":

@@ -45,12 +45,12 @@ func Settle(ctx context.Context, write Patch, observed, settled client.Object, a
 		case err == nil:
 			written = true
 		case apierrors.IsNotFound(err): // the object is gone, and its status with it
-			return ctrl.Result{}, false, serious(cause)
+			return ctrl.Result{}, false, Serious(cause)
 		default:
 			cause = errors.Join(cause, fmt.Errorf("writing the status: %w", err))
 		}
 	}
-	if err := serious(cause); err != nil {
+	if err := Serious(cause); err != nil {
 		return ctrl.Result{}, written, err
 	}
 	if cause != nil && (after == 0 || after > lookAgain) {
@@ -59,8 +59,8 @@ func Settle(ctx context.Context, write Patch, observed, settled client.Object, a
 	return ctrl.Result{RequeueAfter: after}, written, nil
 }
 
-// serious takes the conflicts out of joined errors.
-func serious(err error) error {
+// Serious takes the conflicts out of joined errors; nil if nothing is left, because a conflict is nobody's fault and goes away with the next look.
+func Serious(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -68,7 +68,7 @@ func serious(err error) error {
 	if errors.As(err, &joined) {
 		var kept []error
 		for _, one := range joined.Unwrap() {
-			kept = append(kept, serious(one))
+			kept = append(kept, Serious(one))
 		}
 		return errors.Join(kept...)
 	}
