@@ -177,7 +177,7 @@ func (d *decision) runFarewell(t Task) *Write {
 	// Our finalizer tells a run of this deletion from an older one, which clocks of several clusters might not.
 	older := !held(l.Object)
 	if l.Object.GetDeletionTimestamp() != nil || older && deletedOn(t.Desired, gitopsv1.HookBeforeHookCreation) {
-		d.discard(l.Object)
+		d.discard(t, l.Object)
 		d.again(windowLook)
 		return nil
 	}
@@ -214,7 +214,7 @@ func (d *decision) cleanUp(phase Phase) bool {
 	done := true
 	for _, t := range farewellTasks(d.o, d.prepared, phase) {
 		if l := d.live(t.Key); l != nil && deletedOn(t.Desired, gitopsv1.HookSucceeded) {
-			d.discard(l.Object)
+			d.discard(t, l.Object)
 			done = false
 		}
 	}

@@ -1,6 +1,7 @@
 package gitsync
 
 import (
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -74,7 +75,12 @@ func (p *Plan) Record(outcomes []Outcome) {
 	}
 	for _, o := range outcomes {
 		r := resultOf(o.Task, o.Version)
+		done := resultIn(state.SyncResult, r)
 		switch {
+		case o.Task.Hook && o.Problem != "" && done != nil && done.HookPhase.Completed():
+			r = *done // it has run, and only its object was to go
+			said, _, _ := strings.Cut(r.Message, notDeleted)
+			r.Message = said + notDeleted + o.Problem
 		case o.Problem != "":
 			r.Status, r.HookPhase, r.Message = gitopsv1.ResultSyncFailed, gitopsv1.OperationFailed, o.Problem
 		case o.Task.Prune:
@@ -109,13 +115,21 @@ func (p *Plan) Masked(err error) error { return p.secrets.Error(err) }
 
 // setResult replaces the result for the same object and phase, or adds one.
 func setResult(s *gitopsv1.SyncResult, r gitopsv1.ResourceResult) {
-	for i := range s.Resources {
-		if sameTask(&s.Resources[i], &r) {
-			s.Resources[i] = r
-			return
-		}
+	if there := resultIn(s, r); there != nil {
+		*there = r
+		return
 	}
 	s.Resources = append(s.Resources, r)
+}
+
+// resultIn finds the result for the same object and phase; nil if there is none.
+func resultIn(s *gitopsv1.SyncResult, like gitopsv1.ResourceResult) *gitopsv1.ResourceResult {
+	for i := range s.Resources {
+		if sameTask(&s.Resources[i], &like) {
+			return &s.Resources[i]
+		}
+	}
+	return nil
 }
 
 func sameTask(a, b *gitopsv1.ResourceResult) bool {

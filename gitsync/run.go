@@ -23,6 +23,9 @@ const (
 	notValidTasks = "one or more synchronization tasks are not valid: "
 )
 
+// notDeleted, in the message of a hook, says why its object stays.
+const notDeleted = "; its object could not be deleted: "
+
 // attempt is one look at an operation under way.
 type attempt struct {
 	*decision
@@ -140,13 +143,7 @@ func (a *attempt) fillResult(m Material) {
 }
 
 func (a *attempt) result(t Task) *gitopsv1.ResourceResult {
-	want := resultOf(t, "")
-	for i := range a.state.SyncResult.Resources {
-		if sameTask(&a.state.SyncResult.Resources[i], &want) {
-			return &a.state.SyncResult.Resources[i]
-		}
-	}
-	return nil
+	return resultIn(a.state.SyncResult, resultOf(t, ""))
 }
 
 // set records what became of a task.

@@ -3,6 +3,7 @@ package gitsync
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -17,6 +18,9 @@ func (a *attempt) step(s Step, last bool) bool {
 	waits := !last || hooks
 	for _, t := range s.Prune {
 		a.prune(t, waits)
+	}
+	if a.clear(slices.Concat(s.Groups...)) {
+		return false
 	}
 	for _, group := range s.Groups {
 		var writes []Write
@@ -154,8 +158,28 @@ func (a *attempt) forces(t Task) bool {
 	return s != nil && (s.Apply != nil && s.Apply.Force || s.Hook != nil && s.Hook.Force) || hasOption(t.Desired, "Force=true")
 }
 
-// createHook makes the object of a hook. One that lives from an earlier operation is deleted first if its policy says so; one that is as new as this
-// operation and that we still hold was made by it, before a crash. It is judged only once that stands in the status, because our finalizer goes then.
+// clear deletes the hook objects of earlier operations that are to be made anew, and reports whether some are still there. Nothing else of their wave is
+// applied before they are gone, because it may need the new ones, as a Job does its ConfigMap.
+func (a *attempt) clear(tasks []Task) (waits bool) {
+	for _, t := range tasks {
+		live := a.live(t.Key)
+		if !t.Hook || live == nil || a.result(t) != nil || a.madeHere(live) || !deletedOn(t.Desired, gitopsv1.HookBeforeHookCreation) {
+			continue
+		}
+		a.discard(t, live.Object)
+		a.waitFor(t.Key, "deletion of", true)
+		waits = true
+	}
+	return waits
+}
+
+// madeHere reports whether a hook object is as new as this operation and still held by us: it was made by it, before a crash.
+func (a *attempt) madeHere(live *Live) bool {
+	return held(live.Object) && !live.Object.GetCreationTimestamp().Time.Before(a.state.StartedAt.Time)
+}
+
+// createHook makes the object of a hook. One that this operation made before a crash is judged only once that stands in the status, because our
+// finalizer goes then.
 func (a *attempt) createHook(t Task, live *Live) *Write {
 	if live == nil {
 		object := withHold(t.Desired)
@@ -164,27 +188,21 @@ func (a *attempt) createHook(t Task, live *Live) *Write {
 		}
 		return a.write(t, object, nil)
 	}
-	if held(live.Object) && !live.Object.GetCreationTimestamp().Time.Before(a.state.StartedAt.Time) {
+	if a.madeHere(live) {
 		a.set(t, gitopsv1.ResultSynced, gitopsv1.OperationRunning, "created")
 		a.waitFor(t.Key, "completion of hook", true)
 		return nil
 	}
-	if !deletedOn(t.Desired, gitopsv1.HookBeforeHookCreation) {
-		return a.write(t, withHold(t.Desired), live)
-	}
-	a.discard(live.Object)
-	a.waitFor(t.Key, "deletion of", true)
-	return nil
+	return a.write(t, withHold(t.Desired), live)
 }
 
-// discard deletes a hook object; our finalizer, which would keep it, goes first.
-func (d *decision) discard(o *unstructured.Unstructured) {
+// discard deletes the object of a hook; our finalizer, which would keep it, goes first.
+func (d *decision) discard(t Task, o *unstructured.Unstructured) {
 	if held(o) {
 		d.plan.Release = append(d.plan.Release, o)
 	}
 	if o.GetDeletionTimestamp() == nil {
-		key := KeyOf(o)
-		d.plan.Delete = append(d.plan.Delete, Deletion{Task: Task{Key: key, Hook: true}, Live: o, Propagation: "background"})
+		d.plan.Delete = append(d.plan.Delete, Deletion{Task: t, Live: o, Propagation: "background"})
 	}
 }
 
@@ -272,8 +290,16 @@ func (a *attempt) finish() {
 	if failed {
 		occasion = gitopsv1.HookFailed
 	}
-	waits := a.discardHooks(occasion)
-	if waits || len(a.plan.Release) > 0 {
+	waits, refused := a.discardHooks(occasion)
+	switch {
+	case refused != "":
+		if a.supersede() {
+			return
+		}
+		a.state.Message = "waiting for deletion of hooks: " + refused
+		a.again(windowLook)
+		return
+	case waits || len(a.plan.Release) > 0:
 		a.state.Message = "waiting for deletion of hooks"
 		a.again(time.Second)
 		return
@@ -292,11 +318,12 @@ func (a *attempt) finish() {
 // afterFailure runs the hooks for failures and reports whether they are done.
 func (a *attempt) afterFailure() bool {
 	a.waiting = nil
+	tasks := slices.DeleteFunc(slices.Clone(a.tasks), func(t Task) bool { return t.Phase != SyncFail })
+	if a.clear(tasks) {
+		return false
+	}
 	var writes []Write
-	for _, t := range a.tasks {
-		if t.Phase != SyncFail {
-			continue
-		}
+	for _, t := range tasks {
 		if w := a.advance(t, true); w != nil {
 			writes = append(writes, *w)
 		}
@@ -307,17 +334,25 @@ func (a *attempt) afterFailure() bool {
 	return len(writes) == 0 && len(a.waiting) == 0
 }
 
-// discardHooks deletes the hook objects of this operation whose policy names how it ended, and reports whether some are still there.
-func (a *attempt) discardHooks(occasion gitopsv1.HookDeletePolicy) (waits bool) {
+// discardHooks deletes the hook objects of this operation whose policy names how it ended, and reports whether some are still there, and why one
+// could not be deleted before.
+func (a *attempt) discardHooks(occasion gitopsv1.HookDeletePolicy) (waits bool, refused string) {
 	for _, t := range a.tasks {
-		live := a.live(t.Key)
-		if !t.Hook || live == nil || a.result(t) == nil || !deletedOn(t.Desired, occasion) {
+		live, r := a.live(t.Key), a.result(t)
+		if !t.Hook || r == nil || !deletedOn(t.Desired, occasion) {
 			continue
 		}
-		waits = true
-		a.discard(live.Object)
+		said, why, failed := strings.Cut(r.Message, notDeleted)
+		if live == nil {
+			r.Message = said
+			continue
+		}
+		if waits = true; failed {
+			refused = why
+		}
+		a.discard(t, live.Object)
 	}
-	return waits
+	return waits, refused
 }
 
 // failure says what went wrong, in the words of the wire contract.
@@ -354,16 +389,24 @@ func (d *decision) terminate() {
 		return
 	}
 	a := d.newAttempt(state, d.material())
+	refused := false
 	for _, t := range a.tasks {
 		r, live := a.result(t), a.live(t.Key)
-		if t.Hook && r != nil && !r.HookPhase.Completed() && live != nil {
-			d.discard(live.Object)
+		switch {
+		case !t.Hook || r == nil || live == nil:
+		case !r.HookPhase.Completed():
+			d.discard(t, live.Object)
 			a.waitFor(t.Key, "deletion of", true)
+		default:
+			refused = refused || r.Status == gitopsv1.ResultSyncFailed
 		}
 	}
-	if len(a.waiting) > 0 {
+	switch {
+	case len(a.waiting) > 0:
 		d.again(time.Second)
-		return
+	case refused:
+		d.end(gitopsv1.OperationError, "Operation termination had errors")
+	default:
+		d.end(gitopsv1.OperationFailed, "Operation terminated")
 	}
-	d.end(gitopsv1.OperationFailed, "Operation terminated")
 }

@@ -29,12 +29,12 @@ type world struct {
 	head    string
 	objects map[Key]*unstructured.Unstructured
 	health  map[Key]Health
-	// broken objects are refused when they are applied, invalid ones by the dry run already.
-	broken, invalid map[Key]string
-	holders         map[string]bool
-	version         int
-	writes          int
-	story           []string
+	// broken objects are refused when they are applied, invalid ones by the dry run already; kept ones when they are deleted.
+	broken, invalid, kept map[Key]string
+	holders               map[string]bool
+	version               int
+	writes                int
+	story                 []string
 	// meanwhile happens between what a pass observes and what it writes.
 	meanwhile func()
 	// crash, if it is not negative, is after how many more writes the process dies; died tells that it did.
@@ -68,7 +68,7 @@ func newWorld(spec string) *world {
 			SourceRepos: []string{"*"}, Destinations: []gitopsv1.ProjectDestination{{Server: "*", Namespace: "*"}},
 			ClusterResourceWhitelist: []gitopsv1.ClusterResource{{Group: "*", Kind: "*"}},
 		}},
-		objects: map[Key]*unstructured.Unstructured{}, health: map[Key]Health{}, broken: map[Key]string{}, invalid: map[Key]string{},
+		objects: map[Key]*unstructured.Unstructured{}, health: map[Key]Health{}, broken: map[Key]string{}, invalid: map[Key]string{}, kept: map[Key]string{},
 		holders: map[string]bool{}, crash: -1,
 	}
 }
@@ -321,6 +321,10 @@ func (w *world) carryOut(plan *Plan) bool {
 		w.wrote("release " + title(KeyOf(o)))
 	}
 	for _, d := range plan.Delete {
+		if problem := w.kept[KeyOf(d.Live)]; problem != "" {
+			outcomes = append(outcomes, Outcome{Task: d.Task, Problem: problem})
+			continue
+		}
 		if !w.remove(d.Live) {
 			done = false
 			continue

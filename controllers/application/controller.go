@@ -135,7 +135,7 @@ func (c *Controller) apply(ctx context.Context, s *seen, plan *gitsync.Plan) err
 		outcomes = append(outcomes, o)
 	}
 	sideBySide(plan.Delete, func(d gitsync.Deletion) (gitsync.Outcome, error) { return w.Delete(ctx, d) }, func(d gitsync.Deletion, o gitsync.Outcome, err error) {
-		if !d.Task.Hook || err != nil { // the deletion of a hook object is no result of its own
+		if !d.Task.Hook || err != nil || o.Problem != "" { // that the object of a hook is deleted is no result of its own
 			note(o, err)
 		}
 	})
