@@ -1,19 +1,23 @@
 package source
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/sluice-delivery/sluice/internal/dial"
 )
 
 // address is a repository URL that is safe to hand to git.
 type address struct {
 	// remote is what git is given, and shown is the same without user.
 	remote, shown string
-	scheme, host  string
+	// origin is the start of remote, before the path.
+	origin, scheme, host, port string
 }
 
 // ociScheme begins the URL of an artifact in a registry.
@@ -32,7 +36,11 @@ func parseAddress(text string, more []string) (address, error) {
 	}
 	shown := *u
 	shown.User = nil
-	return address{remote: u.String(), shown: shown.String(), scheme: u.Scheme, host: u.Hostname()}, nil
+	ports := map[string]string{"https": "443", "http": "80", "ssh": "22", "git": "9418"}
+	return address{
+		remote: u.String(), shown: shown.String(), origin: strings.TrimSuffix(u.String(), u.EscapedPath()),
+		scheme: u.Scheme, host: u.Hostname(), port: cmp.Or(u.Port(), ports[u.Scheme]),
+	}, nil
 }
 
 // parseURL reads a URL of which nothing is a trick.
@@ -59,9 +67,11 @@ func checkURL(u *url.URL, schemes []string) error {
 	if _, secret := u.User.Password(); secret {
 		return fmt.Errorf("repoURL holds a password; put it into a repository Secret")
 	}
-	option := strings.HasPrefix(u.User.Username(), "-") || strings.HasPrefix(u.Host, "-")
-	if option || u.Scheme != "file" && u.Hostname() == "" {
+	if strings.HasPrefix(u.User.Username(), "-") || strings.HasPrefix(u.Host, "-") || u.Hostname() == "" {
 		return fmt.Errorf("repoURL has no usable host or user")
+	}
+	if _, err := dial.Host(u.Hostname()); err != nil {
+		return fmt.Errorf("repoURL: %w", err)
 	}
 	if u.RawQuery != "" || u.Fragment != "" {
 		return fmt.Errorf("repoURL has a query or a fragment; a repository URL has none")

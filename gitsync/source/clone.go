@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -206,13 +205,6 @@ func (r *Repositories) find(ctx context.Context, want gitsync.Want) (*clone, *ru
 	git := r.runner(a, credentials, keys)
 	id, dir := r.place(a.remote, credentials)
 	return one(r, &r.clones, id, func() *clone { return &clone{dir: dir, turn: newQueue(1, r.waits())} }), git, nil
-}
-
-func (r *Repositories) runner(a address, c credentials, keys Keys) *runner {
-	return &runner{
-		address: a, host: r.host(a.host), credentials: c, keys: keys, timeout: r.Timeout, measures: r.measures, installation: r.installation(c),
-		protocols: strings.Join(append([]string{"https", "ssh"}, r.Schemes...), ":"),
-	}
 }
 
 // enter waits for the turn of the caller. leave and close must be called unless there is an error.

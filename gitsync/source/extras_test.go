@@ -194,8 +194,8 @@ func pointerTo(text string, size int) string {
 	return fmt.Sprintf("version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n", hex.EncodeToString(sum[:]), size)
 }
 
-// stocked serves a repository with pointers, and what stands for them.
-func stocked(t *testing.T, files map[string]string, stock map[string]string) (at, commit string) {
+// stocked serves a repository with pointers, and what stands for them, which may be said to lie elsewhere.
+func stocked(t *testing.T, files, stock map[string]string, elsewhere ...string) (at, commit string) {
 	t.Helper()
 	r := serve(t)
 	commit = r.write(t, files)
@@ -212,7 +212,7 @@ func stocked(t *testing.T, files map[string]string, stock map[string]string) (at
 	}
 	front := http.NewServeMux()
 	front.Handle("/", httputil.NewSingleHostReverseProxy(behind))
-	front.Handle("POST /repo/.git/info/lfs/objects/batch", &warehouse{objects: stock, location: store.URL})
+	front.Handle("POST /repo/.git/info/lfs/objects/batch", &warehouse{objects: stock, location: append(elsewhere, store.URL)[0]})
 	server := httptest.NewServer(front)
 	t.Cleanup(server.Close)
 	return server.URL + "/repo/.git", commit

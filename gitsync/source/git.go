@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sluice-delivery/sluice/internal/dial"
 )
 
 const (
@@ -27,18 +31,38 @@ type runner struct {
 	host        *queue
 	credentials credentials
 	keys        Keys
-	protocols   string
 	timeout     time.Duration
 	measures    *measures
 	// installation has the token of a GitHub App; nil if there is none.
 	installation *installation
+	lookup       dial.Lookup
 	environment  []string
 	files        string
+	// ssh is how git reaches a server over SSH, and proxy what leads to it over HTTP; nil if nothing does.
+	ssh   string
+	proxy *url.URL
+}
+
+func (r *Repositories) runner(a address, c credentials, keys Keys) *runner {
+	lookup := r.lookup
+	if lookup == nil {
+		lookup = net.DefaultResolver.LookupNetIP
+	}
+	return &runner{
+		address: a, host: r.host(a.host), credentials: c, keys: keys, timeout: r.Timeout, measures: r.measures, installation: r.installation(c), lookup: lookup,
+	}
 }
 
 // prepare gets a token where one is needed, and writes the private files of the credentials into a new folder, which close removes.
 func (r *runner) prepare(ctx context.Context) error {
 	if err := r.logIn(ctx); err != nil {
+		return err
+	}
+	remote, err := url.Parse(r.address.remote)
+	if err == nil {
+		r.proxy, err = r.credentials.proxy(remote)
+	}
+	if err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "sluice-git-")
@@ -72,13 +96,14 @@ func (r *runner) prepare(ctx context.Context) error {
 	if c["tlsClientCertData"] != "" {
 		settings = append(settings, [2]string{"http.sslCert", write("client.pem", c["tlsClientCertData"])}, [2]string{"http.sslKey", write("client.key", c["tlsClientCertKey"])})
 	}
-	if c["proxy"] != "" {
-		settings = append(settings, [2]string{"http.proxy", c["proxy"]})
+	if r.proxy != nil {
+		// The proxy looks names up: that of socks5 does so only under its other name.
+		settings = append(settings, [2]string{"http.proxy", strings.Replace(r.proxy.String(), "socks5://", "socks5h://", 1)})
 	}
-	ssh := sshCommand(c, r.keys.KnownHosts, write)
+	r.ssh = sshCommand(c, r.keys.KnownHosts, write)
 	r.environment = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull,
-		"GIT_ALLOW_PROTOCOL=" + r.protocols, "GIT_SSH_COMMAND=" + ssh, "GIT_SSH_VARIANT=ssh", "GIT_LFS_SKIP_SMUDGE=1", "GIT_NO_REPLACE_OBJECTS=1",
-		"GIT_ATTR_NOSYSTEM=1", "NO_PROXY=" + c["noProxy"], fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(settings))}
+		"GIT_ALLOW_PROTOCOL=none", "GIT_SSH_VARIANT=ssh", "GIT_LFS_SKIP_SMUDGE=1", "GIT_NO_REPLACE_OBJECTS=1",
+		"GIT_ATTR_NOSYSTEM=1", fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(settings))}
 	for i, s := range settings {
 		r.environment = append(r.environment, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, s[0]), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, s[1]))
 	}
@@ -104,14 +129,18 @@ func sshCommand(c map[string]string, knownHosts string, write func(name, text st
 
 func (r *runner) close() error { return os.RemoveAll(r.files) }
 
-// ask runs git where it asks the server.
+// ask runs git where it asks the server; run alone cannot reach any.
 func (r *runner) ask(ctx context.Context, args ...string) ([]byte, error) {
 	if err := r.host.enter(ctx); err != nil {
 		return nil, err
 	}
 	defer r.host.leave()
 	began := time.Now()
-	out, err := r.run(ctx, nil, args...)
+	p, err := r.pin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out, err := r.run(ctx, p.environment, append(p.settings, args...)...)
 	r.measures.asked(r.address.shown, args, time.Since(began), err)
 	return out, err
 }

@@ -14,6 +14,7 @@ import (
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/gitsync"
 	"github.com/sluice-delivery/sluice/internal/child"
+	"github.com/sluice-delivery/sluice/internal/dial"
 )
 
 // Repositories are all repositories: of Git, of Helm, and registries. It is safe for concurrent use. Its fields must be set before use.
@@ -29,8 +30,9 @@ type Repositories struct {
 	// Schemes are allowed besides https and ssh, such as http on a loopback address.
 	Schemes []string
 
-	// patience is shorter in tests.
+	// patience is shorter in tests, and lookup knows other names.
 	patience time.Duration
+	lookup   dial.Lookup
 
 	mu         sync.Mutex
 	hosts      map[string]*queue

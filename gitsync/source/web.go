@@ -14,8 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/net/http/httpproxy"
-
 	"github.com/sluice-delivery/sluice/gitsync"
 	"github.com/sluice-delivery/sluice/internal/dial"
 )
@@ -48,11 +46,10 @@ func browse(keys Keys, c credentials, home *url.URL, everywhere, bare bool) (*ht
 		}
 		settings.Certificates = []tls.Certificate{pair}
 	}
-	proxy := (&httpproxy.Config{HTTPProxy: c.data["proxy"], HTTPSProxy: c.data["proxy"], NoProxy: c.data["noProxy"]}).ProxyFunc()
 	dialer := &net.Dialer{Timeout: 15 * time.Second, Control: dial.Elsewhere}
 	b := &browser{credentials: c, home: home, everywhere: everywhere, plain: home.Scheme == "http", inner: &http.Transport{
 		TLSClientConfig: settings, DialContext: dialer.DialContext, ForceAttemptHTTP2: true, IdleConnTimeout: 30 * time.Second, ResponseHeaderTimeout: 30 * time.Second,
-		Proxy: func(r *http.Request) (*url.URL, error) { return proxy(r.URL) },
+		Proxy: func(r *http.Request) (*url.URL, error) { return c.proxy(r.URL) },
 	}}
 	if bare {
 		b.credentials = credentials{name: c.name}
@@ -69,6 +66,10 @@ func browse(keys Keys, c credentials, home *url.URL, everywhere, bare bool) (*ht
 func (b *browser) RoundTrip(request *http.Request) (*http.Response, error) {
 	if request.URL.Scheme != "https" && (!b.plain || request.URL.Scheme != "http") {
 		return nil, fmt.Errorf("it leads to %s://, which is not allowed", request.URL.Scheme)
+	}
+	// A proxy would go wherever a redirect leads.
+	if _, err := dial.Host(request.URL.Hostname()); err != nil {
+		return nil, fmt.Errorf("it leads to where nobody is asked: %w", err)
 	}
 	atHome := request.URL.Scheme == b.home.Scheme && strings.EqualFold(request.URL.Host, b.home.Host)
 	if header := b.credentials.header(); header != "" && request.Header.Get("Authorization") == "" && (atHome || b.everywhere && request.URL.Scheme == "https") {
