@@ -60,6 +60,12 @@ func SyncUnderWay(app *gitopsv1.Application) *gitopsv1.SyncOperation {
 	return s.Operation.Sync
 }
 
+// BeginsByHand reports whether somebody has asked for a sync that has not begun. Whoever pushes and then syncs means what he pushed, so it begins with
+// a look at the repository.
+func BeginsByHand(app *gitopsv1.Application) bool {
+	return app.Operation != nil && !app.Operation.InitiatedBy.Automated && SyncUnderWay(app) == nil
+}
+
 // SourcesOfSync gives the sources of the sync under way and the revisions that stand in for theirs; empty ones do not.
 func SourcesOfSync(app *gitopsv1.Application) (sources []gitopsv1.Source, revisions []string) {
 	sync, state := SyncUnderWay(app), app.Status.OperationState

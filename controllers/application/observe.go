@@ -115,7 +115,7 @@ func (c *Controller) observeSources(ctx context.Context, s *seen) {
 		return
 	}
 	refresh, asked := s.App.Annotations[gitopsv1.AnnotationRefresh]
-	changed := !gitsync.ComparedSame(s.App)
+	changed := !gitsync.ComparedSame(s.App) || gitsync.BeginsByHand(s.App)
 	how := loading{fresh: asked || changed, hard: refresh == gitopsv1.RefreshHard}
 	if !changed {
 		how.since = c.memories.since(client.ObjectKeyFromObject(s.App))
@@ -136,7 +136,9 @@ func (c *Controller) observeSources(ctx context.Context, s *seen) {
 	case len(sync.Manifests) > 0:
 		running.Objects, running.Problem = manifests(sync.Manifests)
 	default:
-		running = c.load(ctx, s, sources, revisions, loading{})
+		running = c.load(ctx, s, sources, revisions, loading{
+			fresh: !s.App.Operation.InitiatedBy.Automated, since: s.App.Status.OperationState.StartedAt.Time,
+		})
 		running.Grace = s.memory.grace(running.Unreachable, s.Now)
 	}
 	s.Running = &running
