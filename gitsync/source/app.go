@@ -36,6 +36,7 @@ type installation struct {
 	schemes []string
 	token   string
 	expires time.Time
+	vain    vain
 }
 
 // installation gives the one that credentials name; nil if they name none.
@@ -61,8 +62,14 @@ func (r *runner) logIn(ctx context.Context) error {
 	}
 	defer r.installation.turn.leave()
 	if time.Until(r.installation.expires) < tokenMargin {
+		if err := r.installation.vain.since(time.Time{}); err != nil {
+			return err
+		}
+		asked := time.Now()
 		if err := r.installation.renew(ctx, r); err != nil {
-			return r.credentials.fit(fmt.Errorf("asking for a token of the GitHub App of secret %s: %w", r.credentials.name, err))
+			err = r.credentials.fit(fmt.Errorf("asking for a token of the GitHub App of secret %s: %w", r.credentials.name, err))
+			r.installation.vain = inVain(ctx, err, asked)
+			return err
 		}
 	}
 	c := r.credentials
@@ -96,10 +103,8 @@ func (i *installation) renew(ctx context.Context, r *runner) error {
 		return err
 	}
 	defer client.CloseIdleConnections()
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
-	defer cancel()
 	began := time.Now()
-	answer, err := i.ask(ctx, client, home, data[keyAppInstall], proof)
+	answer, err := r.askForToken(ctx, client, home, data[keyAppInstall], proof)
 	if err != nil {
 		return err
 	}
@@ -115,7 +120,7 @@ type appToken struct {
 	Expires time.Time `json:"expires_at"`
 }
 
-func (i *installation) ask(ctx context.Context, client *http.Client, home *url.URL, id, proof string) (appToken, error) {
+func (r *runner) askForToken(ctx context.Context, client *http.Client, home *url.URL, id, proof string) (appToken, error) {
 	var token appToken
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, home.JoinPath("app", "installations", id, "access_tokens").String(), http.NoBody)
 	if err != nil {
@@ -124,7 +129,7 @@ func (i *installation) ask(ctx context.Context, client *http.Client, home *url.U
 	request.Header.Set("Accept", acceptedOfHubs)
 	request.Header.Set("Authorization", "Bearer "+proof)
 	var text bytes.Buffer
-	if err := (bounds{size: maxToken}).ask(client, request, &text); err != nil {
+	if err := r.request(ctx, client, bounds{r.timeout, maxToken}, request, &text); err != nil {
 		return token, err
 	}
 	if err := json.Unmarshal(text.Bytes(), &token); err != nil || token.Token == "" || slices.ContainsFunc([]byte(token.Token), func(b byte) bool { return b <= ' ' || b == 0x7f }) {

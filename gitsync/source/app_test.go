@@ -29,10 +29,11 @@ import (
 
 // hub is a server with a repository and an API of apps, which takes nothing but its own tokens.
 type hub struct {
-	url    string
-	key    *rsa.PrivateKey
-	lasts  time.Duration
-	tokens atomic.Int32
+	url   string
+	key   *rsa.PrivateKey
+	lasts time.Duration
+	// tokens were given, and refused was who wanted one in vain.
+	tokens, refused atomic.Int32
 }
 
 // proves reports whether a header holds a JWT of the app.
@@ -60,6 +61,7 @@ func newHub(t *testing.T, r *remote) *hub {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v3/app/installations/34/access_tokens", func(w http.ResponseWriter, q *http.Request) {
 		if !h.proves(q.Header.Get("Authorization")) {
+			h.refused.Add(1)
 			http.Error(w, "who are you, "+q.Header.Get("Authorization"), http.StatusUnauthorized)
 			return
 		}
@@ -162,5 +164,26 @@ func TestWhatIsWrongWithAGitHubAppIsToldWithoutItsKey(t *testing.T) {
 				t.Errorf("error %v, unreachable should be %t", err, c.unreachable)
 			}
 		})
+	}
+}
+
+func TestATokenThatIsRefusedIsNotAskedForAgainByEverybody(t *testing.T) {
+	h := newHub(t, serve(t))
+	other, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := h.key
+	h.key = other
+	all := h.as(t, nil)
+	h.key = own
+	for i := range 10 {
+		var gone *gitsync.UnreachableError
+		if _, err := all.Resolve(t.Context(), fresh(h.url+"/repo/.git")); !errors.As(err, &gone) {
+			t.Fatalf("Application %d: error %v", i, err)
+		}
+	}
+	if n := h.refused.Load(); n != 1 {
+		t.Errorf("the server was asked %d times", n)
 	}
 }

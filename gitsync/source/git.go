@@ -28,7 +28,7 @@ const (
 // runner runs git for one repository with its credentials in private files and in the environment of the child, never on a command line.
 type runner struct {
 	address     address
-	host        *queue
+	hosts       func(name string) *queue
 	credentials credentials
 	keys        Keys
 	timeout     time.Duration
@@ -49,7 +49,7 @@ func (r *Repositories) runner(a address, c credentials, keys Keys) *runner {
 		lookup = net.DefaultResolver.LookupNetIP
 	}
 	return &runner{
-		address: a, host: r.host(a.host), credentials: c, keys: keys, timeout: r.Timeout, measures: r.measures, installation: r.installation(c), lookup: lookup,
+		address: a, hosts: r.host, credentials: c, keys: keys, timeout: r.Timeout, measures: r.measures, installation: r.installation(c), lookup: lookup,
 	}
 }
 
@@ -131,10 +131,11 @@ func (r *runner) close() error { return os.RemoveAll(r.files) }
 
 // ask runs git where it asks the server; run alone cannot reach any.
 func (r *runner) ask(ctx context.Context, args ...string) ([]byte, error) {
-	if err := r.host.enter(ctx); err != nil {
+	host := r.hosts(r.address.host)
+	if err := host.enter(ctx); err != nil {
 		return nil, err
 	}
-	defer r.host.leave()
+	defer host.leave()
 	began := time.Now()
 	p, err := r.pin(ctx)
 	if err != nil {

@@ -68,7 +68,7 @@ func (e *export) fillPointers(ctx context.Context, git *runner) error {
 	for len(all) > 0 {
 		some := all[:min(maxBatch, len(all))]
 		all = all[len(some):]
-		if err := e.fillBatch(ctx, client, home, some, git.timeout); err != nil {
+		if err := e.fillBatch(ctx, git, client, home, some); err != nil {
 			return git.credentials.fit(err)
 		}
 	}
@@ -151,7 +151,7 @@ type (
 )
 
 // fillBatch asks where some objects are, and fetches them.
-func (e *export) fillBatch(ctx context.Context, client *http.Client, home *url.URL, some []pointer, timeout time.Duration) error {
+func (e *export) fillBatch(ctx context.Context, git *runner, client *http.Client, home *url.URL, some []pointer) error {
 	question := lfsQuestion{Operation: "download", Transfers: []string{"basic"}}
 	for _, p := range some {
 		question.Objects = append(question.Objects, lfsObject{OID: p.oid, Size: p.size})
@@ -160,16 +160,14 @@ func (e *export) fillBatch(ctx context.Context, client *http.Client, home *url.U
 	if err != nil {
 		return err
 	}
-	limited, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(limited, http.MethodPost, home.String()+"/objects/batch", bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, home.String()+"/objects/batch", bytes.NewReader(body))
 	if err != nil {
 		return errors.New("it is no URL")
 	}
 	request.Header.Set("Accept", mediaLFS)
 	request.Header.Set("Content-Type", mediaLFS)
 	var text bytes.Buffer
-	if err := (bounds{size: maxAnswer}).ask(client, request, &text); err != nil {
+	if err := git.request(ctx, client, bounds{git.timeout, maxAnswer}, request, &text); err != nil {
 		return fmt.Errorf("asking where they are: %w", err)
 	}
 	var answer lfsAnswer
@@ -181,7 +179,7 @@ func (e *export) fillBatch(ctx context.Context, client *http.Client, home *url.U
 		places[o.OID] = o
 	}
 	for _, p := range some {
-		if err := e.fill(ctx, client, p, places[p.oid]); err != nil {
+		if err := e.fill(ctx, git, client, p, places[p.oid]); err != nil {
 			return fmt.Errorf("object %s: %w", p.oid, err)
 		}
 	}
@@ -189,15 +187,13 @@ func (e *export) fillBatch(ctx context.Context, client *http.Client, home *url.U
 }
 
 // fill fetches one object, and puts it in its places if it is what its pointers say.
-func (e *export) fill(ctx context.Context, client *http.Client, p pointer, at lfsObject) (err error) {
+func (e *export) fill(ctx context.Context, git *runner, client *http.Client, p pointer, at lfsObject) (err error) {
 	switch {
 	case at.Error != nil:
 		return fmt.Errorf("the server says %s", at.Error.Message)
 	case at.Actions.Download == nil:
 		return errors.New("the server does not have it")
 	}
-	ctx, cancel := context.WithTimeout(ctx, lfsTime)
-	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at.Actions.Download.Href, nil)
 	if err != nil {
 		return errors.New("the server gives no URL for it")
@@ -211,7 +207,7 @@ func (e *export) fill(ctx context.Context, client *http.Client, p pointer, at lf
 	}
 	defer func() { err = errors.Join(err, file.Close(), os.Remove(file.Name())) }()
 	sum := sha256.New()
-	if err := (bounds{size: p.size}).ask(client, request, io.MultiWriter(file, sum)); err != nil {
+	if err := git.request(ctx, client, bounds{lfsTime, p.size}, request, io.MultiWriter(file, sum)); err != nil {
 		return err
 	}
 	if n, err := file.Seek(0, io.SeekCurrent); err != nil || n != p.size || hex.EncodeToString(sum.Sum(nil)) != p.oid {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -88,5 +89,56 @@ func TestWhatWasAskedInVainIsNotAskedAgainByEverybody(t *testing.T) {
 	fresh.Fresh = true
 	if _, err := all.Resolve(t.Context(), fresh); err == nil || r.refused.Load() != 2 {
 		t.Errorf("somebody who asks for a fresh look gets %v, and the server was asked %d times", err, r.refused.Load())
+	}
+}
+
+// TestWhoeverAsksAServerStandsInItsLine holds up all who may ask a server, and then asks it in every way.
+func TestWhoeverAsksAServerStandsInItsLine(t *testing.T) {
+	occupied := func(t *testing.T, all *Repositories, host string) {
+		t.Helper()
+		all.patience = time.Millisecond
+		for range perHost {
+			if err := all.host(host).enter(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name, ask := range map[string]func(t *testing.T) error{
+		"an object of LFS": func(t *testing.T) error {
+			url, commit := stocked(t, map[string]string{"a.yaml": pointerTo("x", 1)}, map[string]string{oidOf("x"): "x"}, silence(t))
+			all := asking(t, "enableLfs", url)
+			occupied(t, all, "localhost")
+			_, err := all.Fetch(t.Context(), want(url, ""), commit)
+			return err
+		},
+		"a token of a GitHub App": func(t *testing.T) error {
+			r := serve(t)
+			all := newHub(t, r).as(t, map[string]string{"url": r.url, keyAppBase: silence(t)})
+			occupied(t, all, "LOCALHOST")
+			_, err := all.Resolve(t.Context(), want(r.url, "main"))
+			return err
+		},
+		"a revert": func(t *testing.T) error {
+			r, all := pushable(t)
+			commit := r.commit(t, "one")
+			occupied(t, all, "127.0.0.1")
+			_, err := revert(t, all, r.url, commit, commit, proposals)
+			return err
+		},
+		"a submodule": func(t *testing.T) error {
+			shop := serve(t)
+			shop.commit(t, "x")
+			commit := shop.include(t, "m", silence(t)+"/x.git", strings.Repeat("1", 40))
+			all := asking(t, keySubmodules, shop.url)
+			occupied(t, all, "localhost")
+			_, err := all.Fetch(t.Context(), permitting(shop.url, "*"), commit)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := ask(t); err == nil || !strings.Contains(err.Error(), errHeldUp.Error()) {
+				t.Errorf("error %v, want %q", err, errHeldUp)
+			}
+		})
 	}
 }

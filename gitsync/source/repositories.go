@@ -109,7 +109,7 @@ func one[T any](r *Repositories, all *map[string]*T, id string, create func() *T
 
 // host lets in who asks a server.
 func (r *Repositories) host(name string) *queue {
-	return one(r, &r.hosts, name, func() *queue { return newQueue(perHost, r.waits()) })
+	return one(r, &r.hosts, strings.ToLower(name), func() *queue { return newQueue(perHost, r.waits()) })
 }
 
 func (r *Repositories) waits() time.Duration { return cmp.Or(r.patience, patience) }

@@ -114,6 +114,18 @@ func (b bounds) ask(client *http.Client, request *http.Request, to io.Writer) er
 	return nil
 }
 
+// request asks a web server for what goes with a repository, in the line of those who ask the same server.
+func (r *runner) request(ctx context.Context, client *http.Client, b bounds, request *http.Request, to io.Writer) error {
+	host := r.hosts(request.URL.Hostname())
+	if err := host.enter(ctx); err != nil {
+		return err
+	}
+	defer host.leave()
+	ctx, cancel := context.WithTimeout(ctx, b.time)
+	defer cancel()
+	return b.ask(client, request.WithContext(ctx), to)
+}
+
 // bounds of one answer.
 type bounds struct {
 	time time.Duration
