@@ -63,19 +63,16 @@ func (c *Controller) Register(mgr ctrl.Manager, registry prometheus.Registerer) 
 
 // Reconcile makes one pass over an AnalysisRun: what is due, measure it, what does it mean, write that.
 func (c *Controller) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	done := c.passes.Begin(request.NamespacedName)
-	next, err := c.pass(ctx, request)
-	if apierrors.IsNotFound(err) {
-		c.passes.Forget(request.NamespacedName)
-		return ctrl.Result{}, nil
-	}
-	done(err)
-	return next, err
+	return c.passes.Measure(request.NamespacedName, func() (ctrl.Result, error) { return c.pass(ctx, request) })
 }
 
 func (c *Controller) pass(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	run := &v1alpha1.AnalysisRun{}
-	if err := c.Client.Get(ctx, request.NamespacedName, run); err != nil {
+	err := c.Client.Get(ctx, request.NamespacedName, run)
+	if apierrors.IsNotFound(err) {
+		return ctrl.Result{}, kube.ErrGone
+	}
+	if err != nil {
 		return ctrl.Result{}, err
 	}
 	if run.DeletionTimestamp != nil {

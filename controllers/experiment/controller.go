@@ -58,19 +58,16 @@ func (c *Controller) Register(mgr ctrl.Manager, registry prometheus.Registerer) 
 
 // Reconcile makes one pass over an Experiment: observe, decide, apply, settle.
 func (c *Controller) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	done := c.passes.Begin(request.NamespacedName)
-	next, err := c.pass(ctx, request)
-	if apierrors.IsNotFound(err) {
-		c.passes.Forget(request.NamespacedName)
-		return ctrl.Result{}, nil
-	}
-	done(err)
-	return next, err
+	return c.passes.Measure(request.NamespacedName, func() (ctrl.Result, error) { return c.pass(ctx, request) })
 }
 
 func (c *Controller) pass(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	e := &v1alpha1.Experiment{}
-	if err := c.Client.Get(ctx, request.NamespacedName, e); err != nil {
+	err := c.Client.Get(ctx, request.NamespacedName, e)
+	if apierrors.IsNotFound(err) {
+		return ctrl.Result{}, kube.ErrGone
+	}
+	if err != nil {
 		return ctrl.Result{}, err
 	}
 	if e.DeletionTimestamp != nil {

@@ -64,24 +64,20 @@ type Outbox interface {
 
 // Reconcile makes one pass over a Rollout: observe, decide, apply, settle.
 func (c *Controller) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	done := c.passes.Begin(request.NamespacedName)
-	next, err := c.pass(ctx, request)
-	done(err)
-	return next, err
+	return c.passes.Measure(request.NamespacedName, func() (ctrl.Result, error) { return c.pass(ctx, request) })
 }
 
 func (c *Controller) pass(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	s, err := c.observe(ctx, request.NamespacedName)
 	if apierrors.IsNotFound(err) {
 		c.memories.forget(request.NamespacedName)
-		c.passes.Forget(request.NamespacedName)
 		if c.told != nil {
 			c.told.DeletePartialMatch(prometheus.Labels{"namespace": request.Namespace, "name": request.Name})
 		}
 		if c.Outbox != nil {
 			c.Outbox.Forget(request.NamespacedName)
 		}
-		return ctrl.Result{}, nil
+		return ctrl.Result{}, kube.ErrGone
 	}
 	if err != nil {
 		return ctrl.Result{}, err

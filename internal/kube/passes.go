@@ -1,11 +1,16 @@
 package kube
 
 import (
+	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
 )
+
+// ErrGone ends a pass over an object that is not there any more.
+var ErrGone = errors.New("it is gone")
 
 // Passes are the metrics of a controller's passes over its objects: <kind>_reconcile in seconds and <kind>_reconcile_error as a count, the
 // names and labels of the wire contract. A nil one measures nothing.
@@ -27,22 +32,24 @@ func NewPasses(metric, kind string) *Passes {
 	}
 }
 
-// Begin starts the clock of a pass; what it returns ends the pass.
-func (p *Passes) Begin(key types.NamespacedName) func(error) {
-	if p == nil {
-		return func(error) {}
-	}
+// Measure makes a pass over an object. One that ends with ErrGone is no failure, and drops the series of the object.
+func (p *Passes) Measure(key types.NamespacedName, pass func() (ctrl.Result, error)) (ctrl.Result, error) {
 	start := time.Now()
-	return func(err error) {
+	next, err := pass()
+	if errors.Is(err, ErrGone) {
+		p.forget(key)
+		return ctrl.Result{}, nil
+	}
+	if p != nil {
 		p.took.WithLabelValues(key.Namespace, key.Name).Observe(time.Since(start).Seconds())
 		if err != nil {
 			p.failed.WithLabelValues(key.Namespace, key.Name).Inc()
 		}
 	}
+	return next, err
 }
 
-// Forget drops the series of an object that is gone.
-func (p *Passes) Forget(key types.NamespacedName) {
+func (p *Passes) forget(key types.NamespacedName) {
 	if p == nil {
 		return
 	}
