@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
@@ -23,6 +24,9 @@ import (
 // writers is how many objects are written at the same time.
 const writers = 16
 
+// failures is after how many writes that failed the others are left to polling.
+const failures = 20
+
 // page is how many objects are read at a time.
 const page = 500
 
@@ -32,14 +36,14 @@ func (s *Server) spread(ctx context.Context, events []webhook.Event) error {
 	if len(events) == 0 {
 		return nil
 	}
+	concerns := webhook.ConcernsOf(events)
 	var asks []ask
 	err := s.each(ctx, &gitopsv1.ApplicationList{}, func(list client.ObjectList) {
 		apps, _ := list.(*gitopsv1.ApplicationList)
 		for i := range apps.Items {
 			app := &apps.Items[i]
-			concerned := slices.ContainsFunc(events, func(e webhook.Event) bool { return e.ConcernsApplication(app) })
-			if concerned && app.Annotations[gitopsv1.AnnotationSkipReconcile] != "true" {
-				asks = append(asks, askFor(&gitopsv1.Application{ObjectMeta: nameOf(app)}, app, gitopsv1.AnnotationRefresh, gitopsv1.RefreshNormal))
+			if app.Annotations[gitopsv1.AnnotationSkipReconcile] != "true" && concerns.Application(app) {
+				asks = append(asks, askFor(app, gitopsv1.ApplicationKind, gitopsv1.AnnotationRefresh, gitopsv1.RefreshNormal))
 			}
 		}
 	})
@@ -51,8 +55,8 @@ func (s *Server) spread(ctx context.Context, events []webhook.Event) error {
 		sets, _ := list.(*gitopsv1.ApplicationSetList)
 		for i := range sets.Items {
 			set := &sets.Items[i]
-			if slices.ContainsFunc(events, func(e webhook.Event) bool { return e.ConcernsSet(set) }) {
-				asks = append(asks, askFor(&gitopsv1.ApplicationSet{ObjectMeta: nameOf(set)}, set, gitopsv1.AnnotationApplicationSetRefresh, "true"))
+			if concerns.Set(set) {
+				asks = append(asks, askFor(set, gitopsv1.ApplicationSetKind, gitopsv1.AnnotationApplicationSetRefresh, "true"))
 			}
 		}
 	})
@@ -79,36 +83,45 @@ func (s *Server) each(ctx context.Context, list client.ObjectList, show func(cli
 	}
 }
 
-func nameOf(o client.Object) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Namespace: o.GetNamespace(), Name: o.GetName()}
-}
-
-// ask is one annotation to be set on one object.
+// ask is one annotation to be set on one object. It holds no more than that, because there may be a hundred thousand.
 type ask struct {
-	object     client.Object
+	object     client.ObjectKey
+	kind       schema.GroupVersionKind
 	key, value string
 	// again is true if the annotation is set already. The look that it asked for may have been under way before the push, so it has to go and come back.
 	again bool
 }
 
-// askFor asks for a look at what was read, by writing to an object that is only its name.
-func askFor(name, read client.Object, key, value string) ask {
+func askFor(read client.Object, kind schema.GroupVersionKind, key, value string) ask {
 	before, set := read.GetAnnotations()[key]
 	if before == gitopsv1.RefreshHard {
 		value = before
 	}
-	return ask{name, key, value, set}
+	return ask{client.ObjectKeyFromObject(read), kind, key, value, set}
 }
 
+// write asks until all are asked, or so many could not be that the others cannot either.
 func (s *Server) write(ctx context.Context, asks []ask) error {
-	problems := make([]error, len(asks))
+	var mu sync.Mutex
+	var problems []error
+	failed := func(err error) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			problems = append(problems, err)
+		}
+		return len(problems) >= failures
+	}
 	tickets := make(chan struct{}, writers)
 	var all sync.WaitGroup
-	for i, a := range asks {
+	for _, a := range asks {
 		tickets <- struct{}{}
+		if failed(nil) {
+			break
+		}
 		all.Go(func() {
 			defer func() { <-tickets }()
-			problems[i] = s.set(ctx, a)
+			failed(s.set(ctx, a))
 		})
 	}
 	all.Wait()
@@ -125,18 +138,23 @@ func (s *Server) set(ctx context.Context, a ask) error {
 		if err != nil {
 			return err
 		}
-		err = s.Writer.Patch(ctx, a.object, client.RawPatch(types.MergePatchType, patch))
+		object := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: a.object.Namespace, Name: a.object.Name}}
+		object.SetGroupVersionKind(a.kind)
+		err = s.Writer.Patch(ctx, object, client.RawPatch(types.MergePatchType, patch))
 		if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("asking %s for a look: %w", client.ObjectKeyFromObject(a.object), err)
+			return fmt.Errorf("asking %s for a look: %w", a.object, err)
 		}
 	}
 	return nil
 }
 
-// subjects names what events are about, for the log.
+// mostSubjects is how many of them a line of the log names.
+const mostSubjects = 10
+
+// subjects names what events are about, once each, for the log.
 func subjects(events []webhook.Event) (all []string) {
 	for _, e := range events {
 		for _, p := range e.Pushes {
@@ -148,6 +166,11 @@ func subjects(events []webhook.Event) (all []string) {
 		if e.Requests != nil {
 			all = append(all, "requests of "+e.Requests.URL)
 		}
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	if more := len(all) - mostSubjects; more > 0 {
+		all = append(all[:mostSubjects], fmt.Sprintf("and %d more", more))
 	}
 	return all
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/internal/conformance"
@@ -140,7 +141,9 @@ func TestConformanceOfPaths(t *testing.T) {
 	conformance.Compare(t, "gitops/webhooks/paths.jsonl", page, "webhooks/paths-", func(_ *testing.T, v vector) conformance.Case {
 		paths := refreshPaths(v.SourcePath, v.Annotation)
 		p := Push{RepoURLs: []string{"https://h/r"}, Ref: "refs/heads/main", Files: v.ChangedFiles, Complete: true}
-		refreshed := p.concerns(gitopsv1.Source{RepoURL: "https://h/r", TargetRevision: "main", Path: v.SourcePath}, v.Annotation)
+		app := &gitopsv1.Application{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{gitopsv1.AnnotationManifestGeneratePaths: v.Annotation}}}
+		app.Spec.Source = &gitopsv1.Source{RepoURL: "https://h/r", TargetRevision: "main", Path: v.SourcePath}
+		refreshed := ConcernsOf([]Event{{Pushes: []Push{p}}}).Application(app)
 		return conformance.Case{ID: "webhooks/" + v.ID, Note: v.Annotation, Diff: cmp.Diff(v.RefreshPaths, paths, cmpopts.EquateEmpty()) + cmp.Diff(v.Refresh, refreshed)}
 	})
 }

@@ -111,8 +111,11 @@ func (d Delivery) Read(body []byte) (Event, error) {
 		}
 	}
 	e, err := d.read(d.event, body)
+	if err != nil {
+		return Event{}, err
+	}
 	e.Provider = d.Provider
-	return e, err
+	return e.bounded()
 }
 
 func secretOf(secrets Secrets, key string) ([]byte, error) {

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 )
@@ -50,8 +51,55 @@ type Artifact struct {
 	Registry, Repository, Tag string
 }
 
+const (
+	// largestFiles is how many bytes the changed files of an event may have; of one with more, all files count as changed. It keeps what waits small.
+	largestFiles = 64 << 10
+	// largestRest bounds the same of everything else in an event.
+	largestRest = 64 << 10
+)
+
+func sizeOf(texts []string) (size int) {
+	for _, text := range texts {
+		size += len(text) + 16 // what a text takes beside its bytes
+	}
+	return size
+}
+
+var errTooMuch = unusable("too much changed for one delivery; polling finds it")
+
+// bounded is an event without lists of files that are too long, or the refusal of one that is too large otherwise.
+func (e Event) bounded() (Event, error) {
+	size, files := 0, 0
+	for i, p := range e.Pushes {
+		size += sizeOf([]string{p.Ref, p.Before, p.After})
+		if i == 0 {
+			size += sizeOf(p.RepoURLs) // which all share
+		}
+		if files += sizeOf(p.Files); files > largestFiles {
+			e.Pushes[i].Files, e.Pushes[i].Complete = nil, false
+		}
+	}
+	for _, a := range e.Artifacts {
+		size += sizeOf([]string{a.Registry, a.Repository, a.Tag})
+	}
+	if e.Requests != nil {
+		size += sizeOf([]string{e.Requests.URL, e.Requests.ID})
+	}
+	if size > largestRest {
+		return Event{}, errTooMuch
+	}
+	return e, nil
+}
+
+// mostValues is how many objects, lists and items a body may have. A push of 2,048 commits has some 50,000; millions of empty ones would take a hundred times
+// the memory of their text.
+const mostValues = 1_000_000
+
 // decode reads a body, or the part of it that is asked for. Unknown fields are those that nobody here needs.
 func decode[T any](body []byte) (*T, error) {
+	if bytes.Count(body, []byte("{"))+bytes.Count(body, []byte("["))+bytes.Count(body, []byte(",")) > mostValues {
+		return nil, errTooMuch
+	}
 	t := new(T)
 	if err := json.Unmarshal(body, t); err != nil {
 		return nil, unusable("the body is not the JSON that this event has; choose the content type application/json at the provider")
@@ -98,7 +146,7 @@ type hubPush struct {
 
 // push reads what GitHub, Gitea and Gogs have in common. The files of a forced push lack those of the commits that it threw away.
 func (p *hubPush) event() Event {
-	if p.Repository == nil || p.Repository.HTMLURL == "" {
+	if p.Repository == nil || p.Repository.HTMLURL == "" || p.Ref == "" {
 		return Event{}
 	}
 	one := Push{

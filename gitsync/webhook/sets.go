@@ -10,40 +10,34 @@ import (
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 )
 
-// ConcernsSet reports whether a generator of an ApplicationSet, however deep, reads something that the event brought.
-func (e Event) ConcernsSet(set *gitopsv1.ApplicationSet) bool {
-	return slices.ContainsFunc(set.Spec.Generators, e.concernsGenerator)
+// Set reports whether a generator of an ApplicationSet, however deep, reads something that the events brought.
+func (c *Concerns) Set(set *gitopsv1.ApplicationSet) bool {
+	return slices.ContainsFunc(set.Spec.Generators, c.generator)
 }
 
-func (e Event) concernsGenerator(g gitopsv1.Generator) bool {
-	switch {
-	case g.Git != nil:
-		return slices.ContainsFunc(e.Pushes, func(p Push) bool { return p.of(g.Git.RepoURL) && p.moved(g.Git.Revision, "") })
-	case g.PullRequest != nil:
-		return e.Requests != nil && e.Requests.listedBy(g.PullRequest)
-	case g.Matrix != nil:
-		return e.concernsNested(g.Matrix.Generators)
-	case g.Merge != nil:
-		return e.concernsNested(g.Merge.Generators)
-	}
-	return false
+// generator looks at everything that an entry names, which may be more than one.
+func (c *Concerns) generator(g gitopsv1.Generator) bool {
+	return g.Git != nil && len(c.wished(wish{repoURL: g.Git.RepoURL, revision: g.Git.Revision})) > 0 ||
+		g.PullRequest != nil && slices.ContainsFunc(c.requests, func(r Repository) bool { return r.listedBy(g.PullRequest) }) ||
+		g.Matrix != nil && c.nested(g.Matrix.Generators) ||
+		g.Merge != nil && c.nested(g.Merge.Generators)
 }
 
-// concernsNested takes a generator that cannot be read for one that is not concerned: the set says itself what is wrong with it. One whose
+// nested takes a generator that cannot be read for one that is not concerned: the set says itself what is wrong with it. One whose
 // repository may still be a placeholder is concerned by every push, or every change of a request.
-func (e Event) concernsNested(raw []apiextensionsv1.JSON) bool {
+func (c *Concerns) nested(raw []apiextensionsv1.JSON) bool {
 	return slices.ContainsFunc(raw, func(one apiextensionsv1.JSON) bool {
 		g, err := gitopsv1.NestedGenerator(one)
 		if err != nil {
 			return false
 		}
 		if g.Git != nil && strings.Contains(g.Git.RepoURL+g.Git.Revision, "{{") {
-			return len(e.Pushes) > 0
+			return len(c.moves) > 0
 		}
 		if g.PullRequest != nil && strings.Contains(string(one.Raw), "{{") {
-			return e.Requests != nil
+			return len(c.requests) > 0
 		}
-		return e.concernsGenerator(g)
+		return c.generator(g)
 	})
 }
 

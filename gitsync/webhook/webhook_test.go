@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 )
@@ -198,7 +199,8 @@ func TestEventsThatNothingDependsOnAreRefused(t *testing.T) {
 }
 
 func TestFilesThatAreNotAllToldDoNotHideAPush(t *testing.T) {
-	source := gitopsv1.Source{RepoURL: "https://git.example.com/org/repo.git", Path: "shop"}
+	app := &gitopsv1.Application{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{gitopsv1.AnnotationManifestGeneratePaths: "."}}}
+	app.Spec.Source = &gitopsv1.Source{RepoURL: "https://git.example.com/org/repo.git", Path: "shop"}
 	for name, body := range map[string]string{
 		"GitHub, forced": strings.Replace(deliveries[GitHub].body, `"before"`, `"forced":true,"before"`, 1),
 		"GitLab, cut":    strings.Replace(deliveries[GitLab].body, `"total_commits_count":1`, `"total_commits_count":21`, 1),
@@ -206,11 +208,11 @@ func TestFilesThatAreNotAllToldDoNotHideAPush(t *testing.T) {
 	} {
 		provider := map[string]Provider{"GitH": GitHub, "GitL": GitLab, "Gite": Gogs}[name[:4]]
 		e, err := deliver(deliveries[provider].header, body, asSent)
-		if err != nil || !e.Pushes[0].concerns(source, ".") {
+		if err != nil || !ConcernsOf([]Event{e}).Application(app) {
 			t.Errorf("%s: %+v, %v", name, e, err)
 		}
 		whole, err := deliver(deliveries[provider].header, deliveries[provider].body, asSent)
-		if err != nil || whole.Pushes[0].concerns(source, ".") {
+		if err != nil || ConcernsOf([]Event{whole}).Application(app) {
 			t.Errorf("%s, whole: %+v, %v", name, whole, err)
 		}
 	}
@@ -225,7 +227,7 @@ func TestAllRefsOfAPayloadCount(t *testing.T) {
 	app := &gitopsv1.Application{}
 	for revision, want := range map[string]bool{"main": true, "1.x": true, "v1.2.0": true, "": true, "other": false, "2.x": false} {
 		app.Spec.Source = &gitopsv1.Source{RepoURL: "git@git.example.com:org/repo.git", TargetRevision: revision}
-		if got := e.ConcernsApplication(app); got != want {
+		if got := ConcernsOf([]Event{e}).Application(app); got != want {
 			t.Errorf("%q: %t", revision, got)
 		}
 	}
@@ -245,7 +247,7 @@ func TestArtifactsConcernChartsAndSourcesUnderTheirAddress(t *testing.T) {
 		"a Git repository there": {gitopsv1.Source{RepoURL: "https://ghcr.io/org/charts/shop", TargetRevision: "1.2.3"}, false},
 	} {
 		app := &gitopsv1.Application{Spec: gitopsv1.ApplicationSpec{Sources: []gitopsv1.Source{{RepoURL: "https://other/x"}, c.source}}}
-		if got := e.ConcernsApplication(app); got != c.want {
+		if got := ConcernsOf([]Event{e}).Application(app); got != c.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}
@@ -301,12 +303,13 @@ func TestSetsAreConcernedByWhatTheirGeneratorsRead(t *testing.T) {
 		"a push, for requests of what one tells":  {gitopsv1.Generator{Matrix: &gitopsv1.MatrixGenerator{Generators: []apiextensionsv1.JSON{raw(t, lab("{{.id}}"))}}}, push, false},
 		"pull requests of a host for one company": {company, Event{Requests: &Repository{URL: "https://octo.ghe.com/org/repo"}}, true},
 		"pull requests, whatever the case":        {hubbed, hub, true},
+		"the second kind in one entry":            {gitopsv1.Generator{List: &gitopsv1.ListGenerator{}, Git: git.Git, PullRequest: hubbed.PullRequest}, hub, true},
 		"a list of fixed elements":                {gitopsv1.Generator{List: &gitopsv1.ListGenerator{}}, push, false},
 		"pull requests of a host, from elsewhere": {hubbed, request, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			set := &gitopsv1.ApplicationSet{Spec: gitopsv1.ApplicationSetSpec{Generators: []gitopsv1.Generator{c.generator}}}
-			if got := c.event.ConcernsSet(set); got != c.want {
+			if got := ConcernsOf([]Event{c.event}).Set(set); got != c.want {
 				t.Errorf("%t", got)
 			}
 		})
