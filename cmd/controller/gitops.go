@@ -189,6 +189,9 @@ func (g *gitops) addLoops(ctx context.Context, mgr ctrl.Manager, dir string) err
 	if err := errors.Join(applications.Measure(metrics.Registry), sets.Measure(metrics.Registry), repositories.Measure(metrics.Registry), clusters.Measure(metrics.Registry)); err != nil {
 		return fmt.Errorf("registering the metrics of Git-sync: %w", err)
 	}
+	if err := mgr.Add(repositories); err != nil {
+		return fmt.Errorf("adding the sweeper of clones: %w", err)
+	}
 	if err := applications.Register(mgr); err != nil {
 		return err
 	}

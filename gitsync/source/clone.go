@@ -57,9 +57,13 @@ func (l *listing) failed(v vain) {
 	l.vain = v
 }
 
-// resolveCommit gives the commit that a source asks for. A full SHA is taken as it is, without asking.
+// resolveCommit gives the commit that a source asks for. A full SHA is taken as it is, without asking; its clone stays, because somebody wants it.
 func (r *Repositories) resolveCommit(ctx context.Context, want gitsync.Want, revision string) (string, error) {
 	if err := checkRevision(revision); err != nil {
+		return "", err
+	}
+	c, git, err := r.find(ctx, want)
+	if err != nil {
 		return "", err
 	}
 	if fullSHA.MatchString(revision) {
@@ -72,10 +76,6 @@ func (r *Repositories) resolveCommit(ctx context.Context, want gitsync.Want, rev
 		oldest = oldest.Add(-r.Poll)
 	case !want.Since.IsZero():
 		oldest = want.Since
-	}
-	c, git, err := r.find(ctx, want)
-	if err != nil {
-		return "", err
 	}
 	known, err := c.listing.since(oldest)
 	if known == nil && err == nil {

@@ -27,48 +27,83 @@ type queue struct {
 	mu sync.Mutex
 	// moved is when somebody entered or left.
 	moved time.Time
+	// waiting is how many wait for a place. A queue that is retired lets nobody in any more.
+	waiting int
+	retired bool
 }
 
 func newQueue(places int, patience time.Duration) *queue {
 	return &queue{places: make(chan struct{}, places), patience: patience}
 }
 
-var errHeldUp = errors.New("others wait for an answer too long already")
+var (
+	errHeldUp  = errors.New("others wait for an answer too long already")
+	errRetired = errors.New("what nobody had asked for in a while was just removed from the disk")
+)
 
 // enter waits for a place. leave must be called unless there is an error.
 func (q *queue) enter(ctx context.Context) error {
 	for {
-		left, entered := q.try()
-		switch {
-		case entered:
-			return nil
-		case left <= 0:
-			return &gitsync.UnreachableError{Cause: errHeldUp, Again: againAfter}
+		left, entered, err := q.try()
+		if err != nil || entered {
+			return err
 		}
 		late := time.NewTimer(left)
 		select {
 		case q.places <- struct{}{}:
-			late.Stop()
-			return nil
+			entered = true
 		case <-ctx.Done():
-			late.Stop()
-			return ctx.Err()
+			err = ctx.Err()
 		case <-late.C:
+		}
+		late.Stop()
+		q.waited()
+		if err != nil || entered {
+			return err
 		}
 	}
 }
 
-// try enters if there is room, and tells how long it is worth to wait if there is none.
-func (q *queue) try() (left time.Duration, entered bool) {
+// try enters if there is room. If there is none, the caller is one of those who wait, and told how long that is worth it.
+func (q *queue) try() (left time.Duration, entered bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.retired {
+		return 0, false, &gitsync.UnreachableError{Cause: errRetired, Again: time.Second}
+	}
 	select {
 	case q.places <- struct{}{}:
 		q.moved = time.Now()
-		return 0, true
+		return 0, true, nil
 	default:
-		return q.patience - time.Since(q.moved), false
 	}
+	if left = q.patience - time.Since(q.moved); left <= 0 {
+		return 0, false, &gitsync.UnreachableError{Cause: errHeldUp, Again: againAfter}
+	}
+	q.waiting++
+	return left, false, nil
+}
+
+// waited ends a wait.
+func (q *queue) waited() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting--
+}
+
+// idle reports whether nobody is in and nobody waits.
+func (q *queue) idle() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.waiting == 0 && len(q.places) == 0
+}
+
+// retire closes an idle queue if that to which it leads is unused.
+func (q *queue) retire(unused func() bool) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.retired = q.waiting == 0 && len(q.places) == 0 && unused()
+	return q.retired
 }
 
 func (q *queue) leave() {

@@ -81,7 +81,10 @@ func (r *Repositories) fetchArtifact(ctx context.Context, want gitsync.Want, rev
 	if e == nil {
 		ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 		defer cancel()
-		if e, err = at.pull(ctx, from, found.digest); err != nil {
+		if err = os.MkdirAll(at.dir, 0o700); err == nil {
+			e, err = at.pull(ctx, from, found.digest)
+		}
+		if err != nil {
 			return gitsync.Checkout{}, at.credentials.fit(fmt.Errorf("fetching %s@%s: %w", from.Reference, found.digest, err))
 		}
 		at.shelf.put(found.digest, e)
@@ -126,7 +129,7 @@ func (r *Repositories) openRegistry(ctx context.Context, want gitsync.Want) (*re
 	host := r.host(home.Hostname())
 	return one(r, &r.registries, id, func() *registry {
 		return &registry{dir: dir, credentials: c, known: map[string]resolved{}, turn: newQueue(1, r.waits()), host: host}
-	}), repo, os.MkdirAll(dir, 0o700)
+	}), repo, nil
 }
 
 var digestPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)

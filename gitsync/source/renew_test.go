@@ -38,7 +38,7 @@ func TestACloneForgetsOldCommitsAndStillGivesThoseThatAreAskedFor(t *testing.T) 
 		t.Fatalf("four commits make %d packs", packs())
 	}
 	for _, c := range all.clones {
-		c.fetched = maxFetched
+		c.what.fetched = maxFetched
 	}
 	fetch(r.commit(t, "last"), "last")
 	if packs() != 1 {

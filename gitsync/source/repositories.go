@@ -30,19 +30,20 @@ type Repositories struct {
 	// Schemes are allowed besides https and ssh, such as http on a loopback address.
 	Schemes []string
 
-	// patience is shorter in tests, and lookup knows other names.
+	// patience is shorter in tests, lookup knows other names, and clock another time.
 	patience time.Duration
 	lookup   dial.Lookup
+	clock    func() time.Time
 
 	mu         sync.Mutex
-	hosts      map[string]*queue
-	clones     map[string]*clone
-	charts     map[string]*chartRepository
-	registries map[string]*registry
+	hosts      kept[queue]
+	clones     kept[clone]
+	charts     kept[chartRepository]
+	registries kept[registry]
 	readers    child.Crew
 	measures   *measures
 	// installations of GitHub Apps have tokens, by the credentials that ask for these.
-	installations map[string]*installation
+	installations kept[installation]
 }
 
 // Resolve gives the commit, the version of a chart, or the digest of an artifact that a source asks for.
@@ -92,19 +93,6 @@ func (r *Repositories) place(remote string, c credentials) (id, dir string) {
 	sum := sha256.Sum256([]byte(remote + "\n" + c.fingerprint()))
 	id = hex.EncodeToString(sum[:16])
 	return id, filepath.Join(r.Dir, id)
-}
-
-// one gives the one thing of an identity.
-func one[T any](r *Repositories, all *map[string]*T, id string, create func() *T) *T {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if *all == nil {
-		*all = map[string]*T{}
-	}
-	if (*all)[id] == nil {
-		(*all)[id] = create()
-	}
-	return (*all)[id]
 }
 
 // host lets in who asks a server.
