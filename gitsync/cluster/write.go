@@ -72,11 +72,22 @@ func (w *Writer) DryRun(ctx context.Context, write gitsync.Write) (gitsync.Predi
 
 func (w *Writer) tryOut(ctx context.Context, write gitsync.Write) (*unstructured.Unstructured, error) {
 	if !write.Replace || write.Live == nil {
-		return w.patch(ctx, write.Object, validation(write), client.DryRunAll)
+		return w.patch(ctx, plain(write.Object), validation(write), client.DryRunAll)
 	}
-	o := write.Object.DeepCopy()
+	o := plain(write.Object)
 	o.SetResourceVersion(write.Live.GetResourceVersion())
 	return o, w.client.Update(ctx, o, client.FieldOwner(gitopsv1.FieldManager), client.FieldValidation(validation(write)), client.DryRunAll)
+}
+
+// plain is a copy of a manifest without what only the server writes, which is there in many that were once read from a cluster. The server would take
+// an old version or another identity for a conflict, and no other look would ever end it.
+func plain(manifest *unstructured.Unstructured) *unstructured.Unstructured {
+	o := manifest.DeepCopy()
+	o.SetManagedFields(nil)
+	for _, field := range []string{"creationTimestamp", "resourceVersion", "uid", "generation", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"} {
+		unstructured.RemoveNestedField(o.Object, "metadata", field)
+	}
+	return o
 }
 
 // validation is what the server is to do about fields that it does not know.
@@ -98,11 +109,9 @@ func isMissingNamespace(err error, o *unstructured.Unstructured) bool {
 	return apierrors.IsNotFound(err) && o.GetNamespace() != "" && strings.Contains(err.Error(), `namespaces "`+o.GetNamespace()+`" not found`)
 }
 
-func (w *Writer) patch(ctx context.Context, manifest *unstructured.Unstructured, validation string, opts ...client.PatchOption) (*unstructured.Unstructured, error) {
-	o := manifest.DeepCopy()
-	o.SetManagedFields(nil)
+// patch applies what plain gave, and answers with what the server makes of it.
+func (w *Writer) patch(ctx context.Context, o *unstructured.Unstructured, validation string, opts ...client.PatchOption) (*unstructured.Unstructured, error) {
 	unstructured.RemoveNestedField(o.Object, "status")
-	unstructured.RemoveNestedField(o.Object, "metadata", "creationTimestamp")
 	text, err := json.Marshal(o.Object)
 	if err != nil {
 		return nil, err
@@ -161,7 +170,7 @@ func (w *Writer) apply(ctx context.Context, write gitsync.Write) (*unstructured.
 	if write.Retry {
 		return w.retry(ctx, write.Live)
 	}
-	o := write.Object.DeepCopy()
+	o := plain(write.Object)
 	validation := validation(write)
 	if write.Live == nil {
 		if write.Replace {
@@ -205,7 +214,7 @@ func (w *Writer) migrate(ctx context.Context, live *unstructured.Unstructured) (
 // makeAnew deletes what cannot be changed in place, and gives the conflict after which the next pass makes it again. It deletes nothing if the server
 // would refuse the new one too, which it is asked under another name, because the old one still has its own.
 func (w *Writer) makeAnew(ctx context.Context, write gitsync.Write, why error) error {
-	other := write.Object.DeepCopy()
+	other := plain(write.Object)
 	other.SetName("")
 	other.SetGenerateName(write.Object.GetName() + "-")
 	err := w.client.Create(ctx, other, client.DryRunAll, client.FieldOwner(gitopsv1.FieldManager))
