@@ -124,20 +124,21 @@ func (k Keys) repository(label, repoURL, project string) *corev1.Secret {
 		if s.Labels[gitopsv1.LabelSecretType] != label || gitsync.NormalURL(string(s.Data["url"])) != gitsync.NormalURL(repoURL) {
 			continue
 		}
-		switch string(s.Data["project"]) {
-		case project:
+		switch owner := string(s.Data["project"]); {
+		case owner == project:
 			return s
-		case "":
+		case owner == "" && found == nil:
 			found = s
 		}
 	}
 	return found
 }
 
-// template is the longest prefix that ends where a part of the path ends, so that https://host/org does not serve https://host/organisation.
+// template is the longest prefix that ends where a part of the path ends, so that https://host/org does not serve https://host/organisation. Of two
+// that are alike, that of the project counts.
 func (k Keys) template(label, repoURL, project string) *corev1.Secret {
 	var found *corev1.Secret
-	longest := 0
+	best := 0
 	for i := range k.Secrets {
 		s := &k.Secrets[i]
 		prefix := gitsync.NormalURL(string(s.Data["url"]))
@@ -145,9 +146,13 @@ func (k Keys) template(label, repoURL, project string) *corev1.Secret {
 		if s.Labels[gitopsv1.LabelSecretType] != label || prefix == "" || owner != "" && owner != project {
 			continue
 		}
+		rank := 2 * len(prefix)
+		if owner != "" {
+			rank++
+		}
 		rest, within := strings.CutPrefix(gitsync.NormalURL(repoURL), prefix)
-		if within && (rest == "" || rest[0] == '/') && len(prefix) > longest {
-			found, longest = s, len(prefix)
+		if within && (rest == "" || rest[0] == '/') && rank > best {
+			found, best = s, rank
 		}
 	}
 	return found

@@ -3,6 +3,8 @@ package source
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,6 +27,8 @@ func KeysIn(reader client.Reader, namespace string) func(context.Context) (Keys,
 		if err := reader.List(ctx, &secrets, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: labels.NewSelector().Add(*ofRepositories)}); err != nil {
 			return keys, fmt.Errorf("listing the Secrets of repositories: %w", err)
 		}
+		// A cache lists in any order, and of two Secrets that fit alike it must be the same one each time.
+		slices.SortFunc(secrets.Items, func(a, b corev1.Secret) int { return strings.Compare(a.Name, b.Name) })
 		keys.Secrets = secrets.Items
 		hosts, err := setting(ctx, reader, namespace, gitopsv1.ConfigMapKnownHosts)
 		if err != nil {
