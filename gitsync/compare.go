@@ -29,18 +29,45 @@ func Differs(desired, live *unstructured.Unstructured, ignored Ignored) (bool, e
 	if !c.holds(want, have, "") {
 		return true, nil
 	}
-	if last := withLastApplied(live); last != nil && !appliedByUs(live) {
-		before, _, err := ignored.strip(normal(last), map[string]any{}, live)
-		if err != nil {
-			return false, err
-		}
-		for _, identity := range []string{"apiVersion", "kind"} {
-			delete(before, identity)
-		}
-		unstructured.RemoveNestedField(before, "metadata", "namespace") // a manifest may leave it to the destination
-		return !c.kept(before, want, have, ""), nil
+	if last := lastOfOthers(live); last != nil {
+		return c.drops(last, live, want, have, ignored)
 	}
 	return leftBehind(live, want, have), nil
+}
+
+// dropsApplied reports whether something that a client-side apply brought lives and is wanted no more. No dry run can tell, because the first write makes
+// the fields of such applies ours.
+func dropsApplied(desired, live *unstructured.Unstructured, ignored Ignored) (bool, error) {
+	last := lastOfOthers(live)
+	if last == nil {
+		return false, nil
+	}
+	want, have, err := ignored.strip(normal(desired), normal(live), live)
+	if err != nil {
+		return false, err
+	}
+	return comparison{builtIn: isBuiltIn(desired)}.drops(last, live, want, have, ignored)
+}
+
+// lastOfOthers is what the last client-side apply asked for; nil if there was none, or if we have applied the object since.
+func lastOfOthers(live *unstructured.Unstructured) *unstructured.Unstructured {
+	if last := withLastApplied(live); last != nil && !appliedByUs(live) {
+		return last
+	}
+	return nil
+}
+
+// drops reports whether something of the last client-side apply lives and is wanted no more.
+func (c comparison) drops(last, live *unstructured.Unstructured, want, have any, ignored Ignored) (bool, error) {
+	before, _, err := ignored.strip(normal(last), map[string]any{}, live)
+	if err != nil {
+		return false, err
+	}
+	for _, identity := range []string{"apiVersion", "kind"} {
+		delete(before, identity)
+	}
+	unstructured.RemoveNestedField(before, "metadata", "namespace") // a manifest may leave it to the destination
+	return !c.kept(before, want, have, ""), nil
 }
 
 // Changes reports whether a dry run changed an object. Both sides come from the server, so what is not equal is a difference.

@@ -1,11 +1,15 @@
 package gitsync
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 )
 
 const bird = "tweety-the-canary"
@@ -88,5 +92,30 @@ func TestAComparisonMasksSecrets(t *testing.T) {
 	secret := got.Differences[1]
 	if !strings.Contains(secret.Want, "key: ++++++++\n") || !strings.Contains(secret.Have, "key: ++++++++++++\n") || !strings.Contains(secret.Have, "other: ++++++++\n") {
 		t.Errorf("one cannot see which value differs:\n%s%s", secret.Want, secret.Have)
+	}
+}
+
+func TestTheLabelOfAnOlderInstallationStaysSoThatNoPodBeginsAnew(t *testing.T) {
+	const plain = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: prod}\nspec: {template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: \"web:1\"}]}}}\n"
+	labelled := parse(strings.ReplaceAll(plain, "namespace: prod", "namespace: prod, labels: {app.kubernetes.io/instance: shop}"))[0]
+	if err := unstructured.SetNestedField(labelled.Object, "shop", "spec", "template", "metadata", "labels", gitopsv1.LabelInstance); err != nil {
+		t.Fatal(err)
+	}
+	last, err := json.Marshal(labelled.Object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	labelled.SetAnnotations(map[string]string{gitopsv1.AnnotationLastApplied: string(last)})
+	w := newWorld(automated)
+	w.put(labelled, nil)
+	w.push("aaaa", plain)
+	if got := outlineOf(w.compared(t)); len(got) > 0 {
+		t.Errorf("what the older installation brought differs: %v", got)
+	}
+	w.push("bbbb", strings.ReplaceAll(plain, "web:1", "web:2"))
+	w.settle(t)
+	after := w.objects[key("apps", "Deployment", "web")]
+	if label, _, _ := unstructured.NestedString(after.Object, "spec", "template", "metadata", "labels", gitopsv1.LabelInstance); label != "shop" {
+		t.Errorf("the label of the pods is %q after a sync", label)
 	}
 }

@@ -15,8 +15,8 @@ type item struct {
 	// desired is the manifest with the fields of Rollouts adopted; nil for an object that Git does not hold.
 	desired *unstructured.Unstructured
 	live    *Live
-	// differs is true where an apply would change something, and where there is nothing live.
-	differs bool
+	// differs is true where an apply would change something, and where there is nothing live; drops is true where that is certain without a dry run.
+	differs, drops bool
 	// foreign is the tracking name of another Application that exists and holds the object. Only somebody's own sync takes it away from there, because
 	// two Applications that both do so by themselves would never rest.
 	foreign string
@@ -37,7 +37,7 @@ func (o Observation) compare(m Material) []item {
 			continue
 		}
 		it.live = living[KeyOf(it.live.Object)]
-		if it.desired == nil || !it.differs {
+		if it.desired == nil || !it.differs || it.drops {
 			continue
 		}
 		if p := o.Predicted[Digest(it.desired)]; p.Object != nil {
@@ -92,13 +92,15 @@ func lookAt(o Observation, name string, desired *unstructured.Unstructured, live
 	if holder := TrackedBy(live.Object); holder != name && o.Holders[holder] {
 		it.foreign = holder
 	}
-	it.desired = Adopt(desired, live.Object, o.Rollouts)
+	it.desired = Adopt(inherit(desired, live.Object, name), live.Object, o.Rollouts)
 	ignored := o.Ignored(live.Object)
 	if len(ignored) > 0 && option(o, desired, "RespectIgnoreDifferences") == "true" {
 		it.desired = respect(it.desired, live.Object, ignored)
 	}
 	var err error
-	it.differs, err = Differs(it.desired, live.Object, ignored)
+	if it.differs, err = Differs(it.desired, live.Object, ignored); it.differs && err == nil {
+		it.drops, err = dropsApplied(it.desired, live.Object, ignored)
+	}
 	it.problem = o.problemOf(it.key, err)
 	return it
 }

@@ -46,6 +46,24 @@ func TrackedBy(o *unstructured.Unstructured) string {
 	return parts[0]
 }
 
+// inherit gives a manifest the label by which an older installation has bound an object, wherever that one put it, because without it in the template
+// all pods would begin anew. The manifest itself comes back if there is nothing of the kind.
+func inherit(desired, live *unstructured.Unstructured, trackingName string) *unstructured.Unstructured {
+	kept := desired
+	for _, above := range [][]string{{"metadata"}, {"spec", "template", "metadata"}} {
+		path := append(above, "labels", gitopsv1.LabelInstance)
+		if value, _, _ := unstructured.NestedString(live.Object, path...); value != trackingName || has(desired, path...) {
+			continue
+		}
+		if kept == desired {
+			kept = desired.DeepCopy()
+		}
+		// Something else in the place of labels is left for the server to refuse.
+		_ = unstructured.SetNestedField(kept.Object, trackingName, path...)
+	}
+	return kept
+}
+
 // isCRD reports whether an object defines a kind. Definitions carry no tracking id and so are never pruned, because their objects would go along.
 func isCRD(k Key) bool {
 	return k.Group == "apiextensions.k8s.io" && k.Kind == "CustomResourceDefinition"

@@ -419,16 +419,17 @@ func agree(q gitsync.Write) agreement {
 
 // writer writes as the service account that the project names for the destination.
 func (s *seen) writer() (*cluster.Writer, error) {
-	migrates := cluster.ClientSideManager
+	// Other controllers of this API apply as client-side managers by the name under which we apply.
+	migrates := []string{cluster.ClientSideManager, gitopsv1.FieldManager}
 	if name := s.App.Annotations[gitopsv1.AnnotationClientSideMigrationManager]; name != "" {
-		migrates = name
+		migrates[0] = name
 	}
 	if gitopsv1.SyncOption(gitopsv1.SyncOptions(s.App.Spec), "ClientSideApplyMigration") == "false" {
-		migrates = ""
+		migrates = nil
 	}
 	account, err := gitsync.ServiceAccount(s.Observation)
 	if err != nil {
 		return nil, err
 	}
-	return s.cluster.As(account, migrates)
+	return s.cluster.As(account, migrates...)
 }

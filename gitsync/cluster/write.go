@@ -27,13 +27,13 @@ import (
 type Writer struct {
 	cluster *Cluster
 	client  client.Client
-	// migrates is the manager of client-side applies whose fields are taken over; empty for none.
-	migrates string
+	// migrates are the managers of client-side applies whose fields are taken over.
+	migrates []string
 }
 
-// As gives the writer that acts as a service account, namespace:name; as the controller itself if the name is empty. The fields of the client-side
-// manager migrates, if it is not empty, are taken over by the first apply.
-func (c *Cluster) As(serviceAccount, migrates string) (*Writer, error) {
+// As gives the writer that acts as a service account, namespace:name; as the controller itself if the name is empty. What the client-side managers
+// migrates have applied is taken over by the first apply.
+func (c *Cluster) As(serviceAccount string, migrates ...string) (*Writer, error) {
 	if serviceAccount == "" {
 		return &Writer{cluster: c, client: c.direct, migrates: migrates}, nil
 	}
@@ -197,10 +197,12 @@ func (w *Writer) apply(ctx context.Context, write gitsync.Write) (*unstructured.
 
 // migrate makes the fields of client-side applies ours, so that one that leaves Git leaves the cluster. It gives the new resource version.
 func (w *Writer) migrate(ctx context.Context, live *unstructured.Unstructured) (string, error) {
-	if w.migrates == "" || !slices.ContainsFunc(live.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool { return e.Manager == w.migrates }) {
+	if !slices.ContainsFunc(live.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
+		return e.Operation == metav1.ManagedFieldsOperationUpdate && e.Subresource == "" && slices.Contains(w.migrates, e.Manager)
+	}) {
 		return "", nil
 	}
-	patch, err := csaupgrade.UpgradeManagedFieldsPatch(live, sets.New(w.migrates), gitopsv1.FieldManager)
+	patch, err := csaupgrade.UpgradeManagedFieldsPatch(live, sets.New(w.migrates...), gitopsv1.FieldManager)
 	if err != nil || patch == nil {
 		return "", err
 	}

@@ -20,7 +20,7 @@ func writerTo(t *testing.T, kind schema.GroupVersionKind) (*kubetest.Server, *Wr
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := c.As("", "")
+	w, err := c.As("")
 	if err != nil {
 		t.Fatal(err)
 	}
