@@ -105,9 +105,9 @@ func SameMaterial(m Material, sources []gitopsv1.Source, revisions []string) boo
 	return true
 }
 
-// CreatesNamespace reports whether the destination's Namespace matters to a sync.
+// CreatesNamespace reports whether the destination's Namespace matters to a sync. Where it is out of reach it is taken to be there.
 func CreatesNamespace(o Observation) bool {
-	return o.App.Spec.Destination.Namespace != "" && gitopsv1.SyncOption(syncOptions(o), "CreateNamespace") == "true"
+	return o.App.Spec.Destination.Namespace != "" && gitopsv1.SyncOption(syncOptions(o), "CreateNamespace") == "true" && o.Cluster.Confines(false, "") == ""
 }
 
 // CompareKeys sorts as status.resources is sorted.

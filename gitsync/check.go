@@ -13,7 +13,7 @@ import (
 func (d *decision) refuse() bool {
 	problem := refusal(validation.Application(d.app))
 	if problem == "" {
-		problem = specProblem(d.app.Spec)
+		problem = SpecProblem(d.app.Spec)
 	}
 	if problem == "" {
 		problem = d.projectProblem()
@@ -25,7 +25,8 @@ func (d *decision) refuse() bool {
 	return true
 }
 
-func specProblem(spec gitopsv1.ApplicationSpec) string {
+// SpecProblem says what is wrong with a spec by itself, besides what is not built; empty if nothing is.
+func SpecProblem(spec gitopsv1.ApplicationSpec) string {
 	if spec.Destination.Server != "" && spec.Destination.Name != "" {
 		return "application destination can't have both name and server defined: remove one of spec.destination.name and spec.destination.server"
 	}
@@ -106,6 +107,12 @@ func (d *decision) forbidden(k Key) string {
 	namespaced := k.Namespace != ""
 	if known := d.o.Kinds[kind]; known.Known {
 		namespaced = known.Namespaced
+	}
+	if why := d.o.Cluster.Confines(namespaced, k.Namespace); why != "" {
+		return fmt.Sprintf("%s is out of reach: %s", title(k), why)
+	}
+	if why := d.o.Kinds[kind].Unread; why != "" {
+		return why
 	}
 	if !PermitsKind(rules, kind, k.Name, namespaced) {
 		return fmt.Sprintf("resource %s:%s is not permitted in project %s", k.Group, k.Kind, name)

@@ -105,6 +105,8 @@ type GroupKind struct{ Group, Kind string }
 // Kind is what the destination cluster knows about a kind.
 type Kind struct {
 	Known, Namespaced bool
+	// Unread says why objects of the kind cannot be read, where the credentials of the destination lack the right to.
+	Unread string
 }
 
 // Cluster is a destination.
@@ -115,6 +117,9 @@ type Cluster struct {
 	Silent string
 	// Gone is true if the destination is not configured any more.
 	Gone bool
+	// Namespaces are those that may be touched; all if it is empty. ClusterResources tells whether objects outside of namespaces may be touched besides.
+	Namespaces       []string
+	ClusterResources bool
 }
 
 // Live is an object as it exists.

@@ -140,6 +140,17 @@ func refuses(server, name, space match) bool {
 	return name == denies || server == denies && space == permits || space == denies && (server == permits || name == permits)
 }
 
+// Confines says why an object is out of reach where a destination is confined to namespaces; empty if it is not.
+func (c Cluster) Confines(namespaced bool, namespace string) string {
+	switch {
+	case len(c.Namespaces) == 0, !namespaced && c.ClusterResources, namespaced && slices.Contains(c.Namespaces, namespace):
+		return ""
+	case !namespaced:
+		return fmt.Sprintf("the Secret of cluster %s names namespaces, and does not say clusterResources: true", c.Server)
+	}
+	return fmt.Sprintf("the Secret of cluster %s does not name the namespace %s", c.Server, namespace)
+}
+
 // match is what a pattern says of a value.
 type match int
 

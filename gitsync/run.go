@@ -117,7 +117,7 @@ func attemptedAt(state *gitopsv1.OperationState) time.Time {
 // makesNamespace reports whether the destination's Namespace is part of the operation.
 func (a *attempt) makesNamespace() bool {
 	name := a.app.Spec.Destination.Namespace
-	if name == "" || gitopsv1.SyncOption(syncOptions(a.o), "CreateNamespace") != "true" {
+	if !CreatesNamespace(a.o) {
 		return false
 	}
 	return a.app.Spec.SyncPolicy != nil && a.app.Spec.SyncPolicy.ManagedNamespaceMetadata != nil ||

@@ -221,7 +221,8 @@ func (c *Controller) observeLive(ctx context.Context, s *seen) error {
 	keys := map[gitsync.Key]schema.GroupVersionKind{}
 	for _, o := range named {
 		gvk := o.GroupVersionKind()
-		if kind := (gitsync.GroupKind{Group: gvk.Group, Kind: gvk.Kind}); !s.Kinds[kind].Known || s.Settings.Excludes(kind, s.Cluster) {
+		kind := groupKind(gvk)
+		if known := s.Kinds[kind]; !known.Known || s.Settings.Excludes(kind, s.Cluster) || s.Cluster.Confines(known.Namespaced, o.GetNamespace()) != "" {
 			continue
 		}
 		kinds[gvk] = true
@@ -234,6 +235,9 @@ func (c *Controller) observeLive(ctx context.Context, s *seen) error {
 	watched := sortedKinds(kinds)
 	s.moveTo(ctx, gitsync.TrackingName(s.App, c.Namespace))
 	s.cluster.Use(ctx, gitsync.TrackingName(s.App, c.Namespace), append(slices.Clone(watched), rolloutKind))
+	if watched, err = s.readable(ctx, watched); err != nil {
+		return err
+	}
 	living, err := c.readLiving(ctx, s, keys, watched)
 	if err != nil {
 		return err
@@ -247,12 +251,40 @@ func (c *Controller) observeLive(ctx context.Context, s *seen) error {
 	return nil
 }
 
+func groupKind(gvk schema.GroupVersionKind) gitsync.GroupKind {
+	return gitsync.GroupKind{Group: gvk.Group, Kind: gvk.Kind}
+}
+
+// readable picks the kinds that can be read. What Git wants of another is refused by itself; where only the cluster may hold some of it, nothing can be
+// said of the Application.
+func (s *seen) readable(ctx context.Context, kinds []schema.GroupVersionKind) (readable []schema.GroupVersionKind, err error) {
+	for _, gvk := range kinds {
+		kind := groupKind(gvk)
+		known, err := s.cluster.Check(ctx, gvk, s.Kinds[kind])
+		if err != nil {
+			return nil, err
+		}
+		s.Kinds[kind] = known
+		wanted := s.App.DeletionTimestamp == nil && slices.ContainsFunc(s.Target.Objects, func(o *unstructured.Unstructured) bool { return groupKind(o.GroupVersionKind()) == kind })
+		switch {
+		case known.Unread != "" && !wanted:
+			return nil, errors.New(known.Unread)
+		case known.Unread == "" && known.Known:
+			readable = append(readable, gvk)
+		}
+	}
+	return readable, nil
+}
+
 // readLiving reads objects by name, and all that the Application holds of some kinds.
 func (c *Controller) readLiving(ctx context.Context, s *seen, keys map[gitsync.Key]schema.GroupVersionKind, kinds []schema.GroupVersionKind) (
 	map[gitsync.Key]*unstructured.Unstructured, error,
 ) {
 	living := map[gitsync.Key]*unstructured.Unstructured{}
 	for key, gvk := range keys {
+		if !slices.Contains(kinds, gvk) {
+			continue
+		}
 		o, err := s.cluster.Live(ctx, gvk, key)
 		if err != nil {
 			return nil, err
@@ -309,7 +341,7 @@ func (s *seen) named(ctx context.Context) ([]*unstructured.Unstructured, error) 
 	var kinds []gitsync.GroupKind
 	for _, o := range append(slices.Clone(raw), listed...) {
 		gvk := o.GroupVersionKind()
-		kinds = append(kinds, gitsync.GroupKind{Group: gvk.Group, Kind: gvk.Kind})
+		kinds = append(kinds, groupKind(gvk))
 	}
 	var err error
 	if s.Kinds, err = s.cluster.Kinds(ctx, kinds); err != nil {

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -114,23 +115,35 @@ func open(ctx context.Context, identity gitsync.Cluster, config *rest.Config, ch
 	if err != nil {
 		return nil, fmt.Errorf("connecting to cluster %s: %w", identity.Server, err)
 	}
-	kept, err := cache.New(config, cache.Options{HTTPClient: httpClient, Mapper: mapper, Scheme: scheme, DefaultTransform: slim, ReaderFailOnMissingInformer: true})
+	c := newCluster(identity, direct, mapper, changed)
+	options := cache.Options{HTTPClient: httpClient, Mapper: mapper, Scheme: scheme, DefaultTransform: slim, ReaderFailOnMissingInformer: true, DefaultWatchErrorHandler: c.lost}
+	if len(identity.Namespaces) > 0 {
+		options.DefaultNamespaces = map[string]cache.Config{}
+	}
+	for _, namespace := range identity.Namespaces {
+		options.DefaultNamespaces[namespace] = cache.Config{}
+	}
+	kept, err := cache.New(config, options)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to cluster %s: %w", identity.Server, err)
 	}
 	ctx, stop := context.WithCancel(ctx)
-	c := newCluster(identity, direct, mapper, kept, changed)
-	c.config, c.http, c.gate, c.stop = config, httpClient, doors, stop
+	c.config, c.http, c.gate, c.cache = config, httpClient, doors, kept
+	c.stop = func() {
+		stop()
+		utilnet.CloseIdleConnectionsFor(httpClient.Transport)
+	}
 	go func() {
 		// The cache ends with ctx; it reports what goes wrong with single kinds where they are read.
 		_ = kept.Start(ctx)
 	}()
+	kept.WaitForCacheSync(ctx) // which has begun then, and what is watched from now on is listed at once
 	return c, nil
 }
 
-func newCluster(identity gitsync.Cluster, direct client.Client, mapper meta.RESTMapper, kept cache.Cache, changed func(cluster, trackingName string)) *Cluster {
+func newCluster(identity gitsync.Cluster, direct client.Client, mapper meta.RESTMapper, changed func(cluster, trackingName string)) *Cluster {
 	return &Cluster{
-		Identity: identity, direct: direct, mapper: mapper, cache: kept, changed: changed, stop: func() {}, gate: newGate(),
+		Identity: identity, direct: direct, mapper: mapper, changed: changed, stop: func() {}, gate: newGate(),
 		watched: map[schema.GroupVersionKind]*watch{}, writers: map[string]client.Client{},
 	}
 }
@@ -186,7 +199,9 @@ func (c *Cluster) Live(ctx context.Context, gvk schema.GroupVersionKind, key git
 	if c.once != nil {
 		return c.once.live(ctx, c.direct, gvk, name)
 	}
-	if err := c.watch(ctx, gvk); err != nil {
+	if err := c.watch(ctx, gvk); apierrors.IsNotFound(err) {
+		return nil, nil
+	} else if err != nil {
 		return nil, err
 	}
 	o := &unstructured.Unstructured{}
@@ -207,7 +222,7 @@ func (c *Cluster) Live(ctx context.Context, gvk schema.GroupVersionKind, key git
 			return nil, fmt.Errorf("reading %s %s: %w", gvk.Kind, name, err)
 		}
 	}
-	return c.recent.newest(gvk, key, o, time.Now()), nil
+	return c.newest(ctx, gvk, key, o)
 }
 
 // Tracked lists the objects of a kind that an Application holds. They are those of the cache itself, which nobody may change.
@@ -233,7 +248,9 @@ func (c *Cluster) list(ctx context.Context, gvk schema.GroupVersionKind, opts ..
 		}
 		return nil, fmt.Errorf("asking cluster %s for kind %s: %w", c.Identity.Server, gvk.Kind, err)
 	}
-	if err := c.watch(ctx, gvk); err != nil {
+	if err := c.watch(ctx, gvk); apierrors.IsNotFound(err) {
+		return nil, nil
+	} else if err != nil {
 		return nil, err
 	}
 	list := &unstructured.UnstructuredList{}
@@ -244,9 +261,8 @@ func (c *Cluster) list(ctx context.Context, gvk schema.GroupVersionKind, opts ..
 	var all []*unstructured.Unstructured
 	for i := range list.Items {
 		o := &list.Items[i]
-		if newest := c.recent.newest(gvk, gitsync.KeyOf(o), o, time.Now()); newest != nil {
-			all = append(all, newest)
-		}
+		newest, _ := c.recent.newest(gvk, gitsync.KeyOf(o), o, time.Now())
+		all = append(all, newest)
 	}
 	return all, nil
 }

@@ -27,6 +27,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	switch {
 	case known:
+		if status, fails := answer.(metav1.Status); fails {
+			w.WriteHeader(int(status.Code))
+		}
 	case strings.HasPrefix(r.URL.Path, "/apis/"): // a group that is not served
 		w.WriteHeader(http.StatusNotFound)
 		answer = failure(metav1.StatusReasonNotFound, http.StatusNotFound)

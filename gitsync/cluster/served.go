@@ -34,4 +34,11 @@ func (c *Cluster) awaitServed(ctx context.Context, definition *unstructured.Unst
 		}
 		return true, nil
 	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for gvk, w := range c.watched {
+		if gvk.Group == group && w.err != nil { // it may be served now
+			c.watched[gvk] = &watch{users: w.users}
+		}
+	}
 }

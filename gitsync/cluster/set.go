@@ -65,6 +65,7 @@ func (s *Set) Find(ctx context.Context, d gitopsv1.Destination, project *gitopsv
 	if err != nil {
 		return nil, gitsync.Cluster{}, err
 	}
+	s.drop(targets)
 	t := choose(targets, strings.TrimSuffix(d.Server, "/"), d.Name)
 	if t.identity.Problem != "" {
 		return nil, t.identity, nil
@@ -131,6 +132,18 @@ func (s *Set) connect(t target) (*Cluster, error) {
 	return c, nil
 }
 
+// drop ends the connections to destinations that nobody configures any more.
+func (s *Set) drop(targets []target) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for server, known := range s.open {
+		if !slices.ContainsFunc(targets, func(t target) bool { return t.identity.Server == server }) {
+			known.cluster.stop()
+			delete(s.open, server)
+		}
+	}
+}
+
 // targets lists the destinations. The local one is there without a Secret; one for its server may give it another name.
 func (s *Set) targets(ctx context.Context) ([]target, error) {
 	var list corev1.SecretList
@@ -146,22 +159,33 @@ func (s *Set) targets(ctx context.Context) ([]target, error) {
 	for i := range list.Items {
 		secret := &list.Items[i]
 		t := target{
-			identity: gitsync.Cluster{Server: strings.TrimSuffix(string(secret.Data["server"]), "/"), Name: string(secret.Data["name"])},
-			project:  string(secret.Data["project"]),
-			config:   string(secret.Data["config"]),
-			frozen:   secret.Annotations[gitopsv1.AnnotationSkipReconcile] == "true",
-			connect:  func() (*rest.Config, error) { return s.fenced(configOf(secret)) },
+			identity: gitsync.Cluster{
+				Server: strings.TrimSuffix(string(secret.Data["server"]), "/"), Name: string(secret.Data["name"]),
+				Namespaces: namesIn(string(secret.Data["namespaces"])), ClusterResources: string(secret.Data["clusterResources"]) == "true",
+			},
+			project: string(secret.Data["project"]),
+			config:  fmt.Sprintf("%q", []any{secret.Data["config"], secret.Data["namespaces"], secret.Data["clusterResources"]}),
+			frozen:  secret.Annotations[gitopsv1.AnnotationSkipReconcile] == "true",
+			connect: func() (*rest.Config, error) { return s.fenced(configOf(secret)) },
 		}
 		if t.identity.Server == gitopsv1.InClusterServer {
-			if len(secret.Data["namespaces"]) > 0 || len(secret.Data["clusterResources"]) > 0 {
-				local.connect = t.connect // which refuses them
-			}
-			local.identity.Name, local.project, local.frozen = cmp.Or(t.identity.Name, local.identity.Name), t.project, t.frozen
+			t.identity.Name, t.connect = cmp.Or(t.identity.Name, local.identity.Name), local.connect
+			local = t
 			continue
 		}
 		all = append(all, t)
 	}
 	return append(all, local), nil
+}
+
+// namesIn splits a comma list.
+func namesIn(list string) (names []string) {
+	for name := range strings.SplitSeq(list, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // fenced has what stands in front of the local cluster stand in front of another too: without the lease nothing is written anywhere.
@@ -197,11 +221,8 @@ func configOf(secret *corev1.Secret) (*rest.Config, error) {
 	if text := secret.Data["config"]; len(text) > 0 && json.Unmarshal(text, &a) != nil {
 		return nil, refuse("the key config is no JSON of the expected form")
 	}
-	switch {
-	case a.AWSAuthConfig != nil || a.ExecProviderConfig != nil:
+	if a.AWSAuthConfig != nil || a.ExecProviderConfig != nil {
 		return nil, refuse("awsAuthConfig and execProviderConfig run programs that this controller does not bring: give a bearerToken or a client certificate")
-	case len(secret.Data["namespaces"]) > 0 || len(secret.Data["clusterResources"]) > 0:
-		return nil, refuse("the keys namespaces and clusterResources are not built: remove them, and give the cluster's service account the rights of single namespaces instead")
 	}
 	config := &rest.Config{
 		Host: string(secret.Data["server"]), Username: a.Username, Password: a.Password, BearerToken: a.BearerToken,

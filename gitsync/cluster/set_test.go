@@ -76,10 +76,6 @@ func TestADestinationIsFoundByItsServerOrItsName(t *testing.T) {
 		"none of the project": {secrets: []client.Object{clusterSecret("paris", paris)}, to: gitopsv1.Destination{Name: "paris"}, project: mine, problem: "permits only its own clusters"},
 		"one of the project":  {secrets: []client.Object{clusterSecret("paris", paris, of("project", "mine"))}, to: gitopsv1.Destination{Name: "paris"}, project: mine, server: paris},
 		"a program to run":    {secrets: []client.Object{clusterSecret("paris", paris, of("config", `{"execProviderConfig": {}}`))}, to: gitopsv1.Destination{Name: "paris"}, problem: "run programs"},
-		"namespaces":          {secrets: []client.Object{clusterSecret("paris", paris, of("namespaces", "a,b"))}, to: gitopsv1.Destination{Name: "paris"}, problem: "namespaces and clusterResources are not built"},
-		"namespaces of the own one": {
-			secrets: []client.Object{clusterSecret("here", gitopsv1.InClusterServer, of("namespaces", "a,b"))}, to: gitopsv1.Destination{Name: "here"}, problem: "are not built",
-		},
 		"no JSON":             {secrets: []client.Object{clusterSecret("paris", paris, of("config", "one"))}, to: gitopsv1.Destination{Name: "paris"}, problem: "no JSON"},
 		"one that is frozen":  {secrets: []client.Object{clusterSecret("paris", paris, frozen)}, to: gitopsv1.Destination{Name: "paris"}, frozen: true},
 		"the own one, frozen": {secrets: []client.Object{clusterSecret("here", gitopsv1.InClusterServer, frozen)}, to: gitopsv1.Destination{Server: gitopsv1.InClusterServer}, frozen: true},
@@ -96,6 +92,31 @@ func TestADestinationIsFoundByItsServerOrItsName(t *testing.T) {
 				t.Errorf("cluster %+v", c)
 			}
 		})
+	}
+}
+
+func TestASecretConfinesACluster(t *testing.T) {
+	for _, server := range []string{paris, gitopsv1.InClusterServer} {
+		for name, test := range map[string]struct {
+			change []func(*corev1.Secret)
+			// here, there and above tell whether objects of two namespaces, and of none, are in reach.
+			here, there, above bool
+		}{
+			"to nothing":            {here: true, there: true, above: true},
+			"to namespaces":         {change: []func(*corev1.Secret){of("namespaces", "here, and-here,")}, here: true},
+			"but for what is above": {change: []func(*corev1.Secret){of("namespaces", "here"), of("clusterResources", "true")}, here: true, above: true},
+		} {
+			t.Run(name+" at "+server, func(t *testing.T) {
+				c, identity, err := newSet(t, clusterSecret("one", server, test.change...)).Find(t.Context(), gitopsv1.Destination{Name: "one"}, nil)
+				if err != nil || identity.Problem != "" || c == nil {
+					t.Fatalf("%+v, %v", identity, err)
+				}
+				if here, there, above := identity.Confines(true, "here"), identity.Confines(true, "there"), identity.Confines(false, ""); (here == "") != test.here ||
+					(there == "") != test.there || (above == "") != test.above {
+					t.Errorf("here %q, there %q, above %q", here, there, above)
+				}
+			})
+		}
 	}
 }
 
@@ -116,7 +137,14 @@ func TestAConnectionIsKeptUntilItsSecretChanges(t *testing.T) {
 	if err := s.Secrets.(client.Client).Update(t.Context(), clusterSecret("paris", paris, of("config", `{"bearerToken": "two"}`))); err != nil {
 		t.Fatal(err)
 	}
-	if second := find(); second == first || second.config.BearerToken != "two" {
+	second := find()
+	if second == first || second.config.BearerToken != "two" {
 		t.Error("another Secret makes no other connection")
+	}
+	if err := s.Secrets.(client.Client).Delete(t.Context(), clusterSecret("paris", paris)); err != nil {
+		t.Fatal(err)
+	}
+	if _, identity, err := s.Find(t.Context(), gitopsv1.Destination{Name: "in-cluster"}, nil); err != nil || identity.Problem != "" || s.open[paris] != nil {
+		t.Errorf("the connection outlives its Secret: %+v, %v", identity, err)
 	}
 }

@@ -3,13 +3,15 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/resourceversion"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -22,12 +24,18 @@ const trackingField = "trackingName"
 // annotationSlim marks an object in the cache of which only the name is kept.
 const annotationSlim = "sluice-delivery.github.io/slim"
 
-// watch is one watched kind and the Applications that name it.
+// refusedWithin is how soon a server must refuse again what it has refused before it is believed.
+const refusedWithin = time.Minute
+
+// watch is one watched kind and the Applications that name it. All but once is guarded by the cluster.
 type watch struct {
 	once  sync.Once
-	err   error
-	tried time.Time
 	users map[string]bool
+	// cancel ends the first list, with the reason.
+	cancel context.CancelCauseFunc
+	// refused is when the server last refused to list or watch, err why the kind is not watched, since tried.
+	refused, tried time.Time
+	err            error
 }
 
 // Use says which kinds an Application names now. A kind that nobody names any more is watched no longer.
@@ -69,29 +77,109 @@ func (c *Cluster) forget(ctx context.Context, gvk schema.GroupVersionKind) {
 	_ = c.cache.RemoveInformer(ctx, o)
 }
 
-// watch starts to watch a kind unless that was done, and waits until it has been listed.
+// Check begins to watch a kind, and completes what is known of it: it may be served no more, and there may be no right to read its objects.
+func (c *Cluster) Check(ctx context.Context, gvk schema.GroupVersionKind, known gitsync.Kind) (gitsync.Kind, error) {
+	if c.once != nil {
+		return known, nil
+	}
+	err := c.watch(ctx, gvk)
+	switch {
+	case apierrors.IsNotFound(err):
+		known.Known = false
+	case apierrors.IsForbidden(err):
+		known.Unread = fmt.Sprintf("reading objects of kind %s in cluster %s: %s", gvk.Kind, c.Identity.Server, err)
+	case err != nil:
+		return known, err
+	}
+	return known, nil
+}
+
+// watch starts to watch a kind unless that was done, and waits until it has been listed. The error is that of the server if it refuses.
 func (c *Cluster) watch(ctx context.Context, gvk schema.GroupVersionKind) error {
 	c.mu.Lock()
 	w := c.watched[gvk]
-	if w == nil {
+	switch {
+	case w == nil:
 		w = &watch{users: map[string]bool{}}
-		c.watched[gvk] = w
+	case w.err != nil && time.Since(w.tried) >= shunFor:
+		w = &watch{users: w.users}
 	}
+	c.watched[gvk] = w
 	c.mu.Unlock()
 	w.once.Do(func() {
-		if w.err, w.tried = c.begin(ctx, gvk), time.Now(); w.err != nil {
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		c.mu.Lock()
+		w.cancel = cancel
+		c.mu.Unlock()
+		err := c.begin(ctx, gvk)
+		if err != nil {
 			c.forget(ctx, gvk)
+			if why := context.Cause(ctx); isRefusal(why) {
+				err = why
+			}
 		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.fail(gvk, w, err)
 	})
-	if w.err == nil || time.Since(w.tried) < shunFor {
-		return w.err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return w.err
+}
+
+// fail notes why a kind is not watched, nil if it is. Of what the server refuses the Applications are told when it is worth another try.
+func (c *Cluster) fail(gvk schema.GroupVersionKind, w *watch, err error) {
+	w.err, w.tried = err, time.Now()
+	if isRefusal(err) {
+		time.AfterFunc(shunFor, func() { c.tellUsers(gvk) })
+	}
+}
+
+// isRefusal reports whether a server has said that a kind may not be read, or that it serves none such.
+func isRefusal(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsNotFound(err) }
+
+// lost is told why a kind could not be listed or watched. The watch goes on trying by itself, but what the server has refused twice within a minute
+// counts as refused: a server that has just started may refuse, for a moment, what it permits.
+func (c *Cluster) lost(ctx context.Context, r *toolscache.Reflector, err error) {
+	toolscache.DefaultWatchErrorHandler(ctx, r, err)
+	if !isRefusal(err) {
+		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.watched[gvk] == w { // the next one tries again
-		c.watched[gvk] = &watch{users: w.users}
+	for gvk, w := range c.watched {
+		if gvk.String() != r.TypeDescription() {
+			continue
+		}
+		again := time.Since(w.refused) < refusedWithin
+		w.refused = time.Now()
+		switch {
+		case !again || w.err != nil:
+		case w.tried.IsZero():
+			w.cancel(err)
+		default:
+			c.fail(gvk, w, err)
+			go func() {
+				c.forget(ctx, gvk)
+				c.tellUsers(gvk)
+			}()
+		}
+		return
 	}
-	return w.err
+}
+
+// tellUsers says that what is known of a kind has changed.
+func (c *Cluster) tellUsers(gvk schema.GroupVersionKind) {
+	c.mu.Lock()
+	var users []string
+	if w := c.watched[gvk]; w != nil {
+		users = slices.Collect(maps.Keys(w.users))
+	}
+	c.mu.Unlock()
+	for _, name := range users {
+		c.changed(c.Identity.Server, name)
+	}
 }
 
 func (c *Cluster) begin(ctx context.Context, gvk schema.GroupVersionKind) error {
@@ -183,67 +271,3 @@ func slim(o any) (any, error) {
 }
 
 func isSlim(o *unstructured.Unstructured) bool { return o.GetAnnotations()[annotationSlim] == "true" }
-
-// recent remembers what was written a moment ago until the cache shows it, so that no decision rests on an older state than the one that we made.
-type recent struct {
-	mu     sync.Mutex
-	writes map[recentKey]written
-}
-
-type recentKey struct {
-	gvk schema.GroupVersionKind
-	key gitsync.Key
-}
-
-type written struct {
-	object *unstructured.Unstructured
-	at     time.Time
-}
-
-const (
-	// unseenFor is how long an object that we made counts as existing though the cache does not show it.
-	unseenFor = 2 * time.Second
-	// keptFor is how long a write is remembered that nobody reads back.
-	keptFor = time.Minute
-)
-
-func (r *recent) remember(o *unstructured.Unstructured, now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.writes == nil {
-		r.writes = map[recentKey]written{}
-	}
-	for k, w := range r.writes {
-		if now.Sub(w.at) > keptFor {
-			delete(r.writes, k)
-		}
-	}
-	r.writes[recentKey{o.GroupVersionKind(), gitsync.KeyOf(o)}] = written{o.DeepCopy(), now}
-}
-
-func (r *recent) forget(o *unstructured.Unstructured) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.writes, recentKey{o.GroupVersionKind(), gitsync.KeyOf(o)})
-}
-
-// newest is the newer one of what the cache shows and what we wrote.
-func (r *recent) newest(gvk schema.GroupVersionKind, key gitsync.Key, cached *unstructured.Unstructured, now time.Time) *unstructured.Unstructured {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	k := recentKey{gvk, key}
-	w, ok := r.writes[k]
-	if !ok {
-		return cached
-	}
-	ahead := cached == nil && now.Sub(w.at) <= unseenFor
-	if cached != nil {
-		order, err := resourceversion.CompareResourceVersion(cached.GetResourceVersion(), w.object.GetResourceVersion())
-		ahead = err == nil && order < 0
-	}
-	if !ahead {
-		delete(r.writes, k)
-		return cached
-	}
-	return w.object
-}

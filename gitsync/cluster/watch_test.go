@@ -1,0 +1,60 @@
+package cluster
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/sluice-delivery/sluice/gitsync"
+)
+
+func TestAKindThatTheServerRefusesIsKnownSoonAndAloud(t *testing.T) {
+	a := newAPI()
+	a.answers["/api/v1"] = resources("v1", "ConfigMap", "Secret", "Gone")
+	a.answers["/api/v1/gones"] = failure(metav1.StatusReasonNotFound, http.StatusNotFound)
+	c := connect(t, a, nil)
+	known := gitsync.Kind{Known: true, Namespaced: true}
+	for kind, want := range map[string]gitsync.Kind{
+		"Secret": {Known: true, Namespaced: true, Unread: "no right"},
+		"Gone":   {Namespaced: true},
+	} {
+		gvk := schema.GroupVersionKind{Version: "v1", Kind: kind}
+		got, err := c.Check(t.Context(), gvk, known)
+		if err != nil || got.Known != want.Known || got.Namespaced != want.Namespaced || !strings.Contains(got.Unread, want.Unread) || (got.Unread == "") != (want.Unread == "") {
+			t.Errorf("%s: %+v, %v", kind, got, err)
+		}
+	}
+}
+
+func TestWhatWasMadeAndIsNotShownIsAskedFor(t *testing.T) {
+	server, w := writerTo(t, configMap)
+	if outcome, err := w.Apply(t.Context(), gitsync.Write{Object: settingsOf("us")}); err != nil || outcome.Problem != "" {
+		t.Fatalf("%+v, %v", outcome, err)
+	}
+	made := slices.Collect(maps.Values(server.Objects()))[0]
+	c, key := w.cluster, gitsync.KeyOf(made)
+	look := func(since time.Duration) bool {
+		t.Helper()
+		c.recent.remember(made, time.Now().Add(-since))
+		o, err := c.newest(t.Context(), configMap, key, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o != nil
+	}
+	if !look(0) || !look(time.Minute) {
+		t.Error("an object that the watch is late to show counts as gone")
+	}
+	if err := c.direct.Delete(t.Context(), made.DeepCopy()); err != nil {
+		t.Fatal(err)
+	}
+	if look(time.Minute) {
+		t.Error("an object that is gone counts as there")
+	}
+}
