@@ -20,6 +20,8 @@ import (
 	"github.com/sluice-delivery/sluice/test/process"
 )
 
+const apiServer = "kube-apiserver"
+
 // Options are the choices of a caller of Start.
 type Options struct {
 	// AuditLog is where the API server writes one JSON line per stage of each request (never bodies). Empty: nowhere.
@@ -37,6 +39,8 @@ type Cluster struct {
 
 	dir       string
 	config    *rest.Config
+	binaries  binaries
+	port      int                // of the API server
 	processes []*process.Process // in order of their start
 }
 
@@ -63,14 +67,14 @@ func Start(ctx context.Context, options Options) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the cluster's folder: %w", err)
 	}
-	c := &Cluster{dir: dir, AuditLog: options.AuditLog, Kubeconfig: filepath.Join(dir, "kubeconfig")}
-	if err := c.start(ctx, binaries); err != nil {
+	c := &Cluster{dir: dir, AuditLog: options.AuditLog, Kubeconfig: filepath.Join(dir, "kubeconfig"), binaries: binaries}
+	if err := c.start(ctx); err != nil {
 		return nil, errors.Join(err, c.release((*process.Process).End))
 	}
 	return c, nil
 }
 
-func (c *Cluster) start(ctx context.Context, binaries binaries) error {
+func (c *Cluster) start(ctx context.Context) error {
 	ports, err := process.FreePorts(2)
 	if err != nil {
 		return err
@@ -78,15 +82,10 @@ func (c *Cluster) start(ctx context.Context, binaries binaries) error {
 	if err := c.checkSocket(); err != nil {
 		return err
 	}
-	if err := c.writeFiles(ports[0]); err != nil {
+	c.port = ports[0]
+	if err := c.writeFiles(); err != nil {
 		return fmt.Errorf("writing the cluster's files: %w", err)
 	}
-	administrator, err := rest.HTTPClientFor(c.config)
-	if err != nil {
-		return fmt.Errorf("making the administrator's client: %w", err)
-	}
-	defer administrator.CloseIdleConnections()
-	apiReady := process.Answers(administrator, c.config.Host+"/readyz")
 	schedulerReady := process.Answers(anonymous, fmt.Sprintf("https://127.0.0.1:%d/readyz", ports[1]))
 	for _, server := range []struct {
 		name  string
@@ -94,26 +93,53 @@ func (c *Cluster) start(ctx context.Context, binaries binaries) error {
 		ready func(context.Context) error
 	}{
 		{"etcd", c.etcdFlags(), c.etcdListens},
-		{"kube-apiserver", c.apiServerFlags(ports[0]), apiReady},
+		{apiServer, c.apiServerFlags(), c.answers},
 		{"kube-scheduler", c.schedulerFlags(ports[1]), schedulerReady},
 		{"kube-controller-manager", c.controllerManagerFlags(), c.reconciles},
 	} {
-		if err := c.run(ctx, binaries, server.name, server.flags, server.ready); err != nil {
+		if err := c.run(ctx, len(c.processes), server.name, server.flags, server.ready); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// run starts a server and waits until it is ready.
-func (c *Cluster) run(ctx context.Context, b binaries, name string, flags []string, ready func(context.Context) error) error {
-	binary, arguments := b.command(name)
+// run starts a server, whose place in the order is given, and waits until it is ready.
+func (c *Cluster) run(ctx context.Context, place int, name string, flags []string, ready func(context.Context) error) error {
+	binary, arguments := c.binaries.command(name)
 	p, err := process.Start(name, c.dir, exec.Command(binary, append(arguments, flags...)...))
 	if err != nil {
 		return err
 	}
-	c.processes = append(c.processes, p)
+	c.processes = slices.Insert(c.processes, place, p)
 	return p.Ready(ctx, ready)
+}
+
+// Interrupt ends the API server until Resume starts it again: at the same address, with what it knew.
+func (c *Cluster) Interrupt() error {
+	at := slices.IndexFunc(c.processes, func(p *process.Process) bool { return p.Name() == apiServer })
+	if at < 0 {
+		return errors.New("there is no API server to interrupt")
+	}
+	p := c.processes[at]
+	c.processes = slices.Delete(c.processes, at, at+1)
+	return p.Stop()
+}
+
+// Resume ends what Interrupt began, and returns once the API server answers.
+func (c *Cluster) Resume(ctx context.Context) error {
+	const behindEtcd = 1
+	return c.run(ctx, behindEtcd, apiServer, c.apiServerFlags(), c.answers)
+}
+
+// answers asks the API server whether it is ready.
+func (c *Cluster) answers(ctx context.Context) error {
+	administrator, err := rest.HTTPClientFor(c.config)
+	if err != nil {
+		return fmt.Errorf("making the administrator's client: %w", err)
+	}
+	defer administrator.CloseIdleConnections()
+	return process.Answers(administrator, c.config.Host+"/readyz")(ctx)
 }
 
 // checkSocket refuses what the kernel would refuse with no more than "invalid argument".

@@ -36,8 +36,8 @@ var idleControllers = []string{
 	"certificatesigningrequest-approving-controller", "certificatesigningrequest-cleaner-controller",
 }
 
-// writeFiles makes the certificates and the administrator's configuration for an API server on the given port.
-func (c *Cluster) writeFiles(port int) error {
+// writeFiles makes the certificates and the administrator's configuration.
+func (c *Cluster) writeFiles() error {
 	ca, err := newAuthority()
 	if err != nil {
 		return err
@@ -63,7 +63,7 @@ func (c *Cluster) writeFiles(port int) error {
 		}
 	}
 	c.config = &rest.Config{
-		Host: fmt.Sprintf("https://127.0.0.1:%d", port),
+		Host: fmt.Sprintf("https://127.0.0.1:%d", c.port),
 		TLSClientConfig: rest.TLSClientConfig{
 			CAData: ca.certificate, CertData: administrator.certificate, KeyData: administrator.key,
 		},
@@ -85,12 +85,12 @@ func (c *Cluster) etcdFlags() []string {
 	}
 }
 
-func (c *Cluster) apiServerFlags(port int) []string {
+func (c *Cluster) apiServerFlags() []string {
 	flags := []string{
 		"--etcd-servers=unix://" + filepath.Join(c.dir, etcdSocket),
 		"--bind-address=127.0.0.1",
 		"--advertise-address=127.0.0.1", // a machine without any network has no other
-		fmt.Sprintf("--secure-port=%d", port),
+		fmt.Sprintf("--secure-port=%d", c.port),
 		"--tls-cert-file=" + serverFile,
 		"--tls-private-key-file=" + serverKeyFile,
 		"--client-ca-file=" + authorityFile,

@@ -24,7 +24,11 @@ import (
 	"github.com/sluice-delivery/sluice/test/world/gateway"
 )
 
-var up *stage.Stage
+var (
+	up *stage.Stage
+	// far is a second cluster, which knows nothing of us.
+	far *abroad
+)
 
 func TestMain(m *testing.M) {
 	code, err := run(m)
@@ -44,6 +48,10 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, up.Down()) }()
+	if far, err = goAbroad(context.Background()); err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, far.Stop()) }()
 	return m.Run(), nil
 }
 
