@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -160,9 +161,13 @@ func repoOf(spec gitopsv1.ApplicationSpec) string {
 	if len(sources) == 0 {
 		return ""
 	}
-	u, err := url.Parse(sources[0].RepoURL)
-	if err != nil || u.User == nil {
-		return sources[0].RepoURL
+	address := sources[0].RepoURL
+	u, err := url.Parse(address)
+	switch scheme, rest, found := strings.Cut(address, "://"); {
+	case err != nil && found: // a password that should have been escaped is one nevertheless
+		return scheme + "://" + rest[strings.LastIndex(rest, "@")+1:]
+	case err != nil || u.User == nil:
+		return address
 	}
 	u.User = nil
 	return u.String()

@@ -120,3 +120,22 @@ func TestASyncIsCountedByItsTime(t *testing.T) {
 		t.Errorf("%v seconds", got)
 	}
 }
+
+func TestNoMetricTellsWhatSomebodyWroteIntoAnAddress(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://git.example.com/org/repo.git":            "https://git.example.com/org/repo.git",
+		"https://eve@git.example.com/org/repo":            "https://git.example.com/org/repo",
+		"https://eve:tweety@git.example.com/org/repo":     "https://git.example.com/org/repo",
+		"https://eve:tweety%@git.example.com/org/repo":    "https://git.example.com/org/repo",
+		"https://eve:twe/ety@git.example.com/org/repo":    "https://git.example.com/org/repo",
+		"https://eve:tw@ety@git.example.com:x/org/repo":   "https://git.example.com:x/org/repo",
+		"ssh://eve:twe ety%zz@git.example.com/org/repo":   "ssh://git.example.com/org/repo",
+		"git@git.example.com:org/repo.git":                "git@git.example.com:org/repo.git",
+		"https://git.example.com/@scope/repo":             "https://git.example.com/@scope/repo",
+		"oci://eve:tweety@registry.example.com/org/chart": "oci://registry.example.com/org/chart",
+	} {
+		if got := repoOf(gitopsv1.ApplicationSpec{Source: &gitopsv1.Source{RepoURL: address}}); got != want {
+			t.Errorf("%s becomes %s", address, got)
+		}
+	}
+}
