@@ -58,9 +58,8 @@ func (d *decision) cascade() (done bool) {
 
 // doomed lists what a cascade takes along, the highest wave first.
 func (d *decision) doomed() (all []*unstructured.Unstructured) {
-	name := TrackingName(d.app, d.o.ControlNamespace)
 	for i := range d.o.Live {
-		if o := d.o.Live[i].Object; TrackedBy(o) == name && !isOwned(o) && d.deletable(d.o.Live[i]) {
+		if o := d.o.Live[i].Object; d.o.holds(o) && !isOwned(o) && d.deletable(d.o.Live[i]) {
 			all = append(all, o)
 		}
 	}

@@ -73,7 +73,7 @@ func look(o Observation, p Prepared) (items []item) {
 	for i := range o.Live {
 		live := &o.Live[i]
 		_, hook := HooksOf(live.Object)
-		if key := KeyOf(live.Object); !wanted[key] && !hook && TrackedBy(live.Object) == name && !isOwned(live.Object) && !isCRD(key) {
+		if key := KeyOf(live.Object); !wanted[key] && !hook && o.holds(live.Object) && !isOwned(live.Object) && !isCRD(key) {
 			items = append(items, item{key: key, live: live, differs: true})
 		}
 	}

@@ -38,7 +38,7 @@ func Orphans(o Observation) (all []Key) {
 	}
 	for _, object := range o.Neighbours.Objects {
 		k := KeyOf(object)
-		if !wanted[k] && !isOwned(object) && TrackedBy(object) == "" && !o.excludes(object) && !o.mayBeOrphaned(k) {
+		if !wanted[k] && !isOwned(object) && NamedBy(object) == "" && !o.excludes(object) && !o.mayBeOrphaned(k) {
 			all = append(all, k)
 		}
 	}

@@ -1,6 +1,7 @@
 package gitsync
 
 import (
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -25,12 +26,40 @@ func TrackingID(name string, k Key, destination string) string {
 	return name + ":" + k.Group + "/" + k.Kind + ":" + namespace + "/" + k.Name
 }
 
-// TrackedBy is the tracking name of the Application that holds an object; empty if none does. The id must name the object itself, because
-// ids come along when objects are copied. An object that has no id but the label of older installations is held by the one in the label.
+// NamedBy is the tracking name that an object carries: in its id or, without one, in the label of older installations, which charts set as well.
+func NamedBy(o *unstructured.Unstructured) string {
+	if name, labelled := labelledFor(o); labelled {
+		return name
+	}
+	return TrackedBy(o)
+}
+
+// labelledFor is the name in the label of older installations on an object that has no id.
+func labelledFor(o *unstructured.Unstructured) (name string, labelled bool) {
+	if _, hasID := annotationOf(o, gitopsv1.AnnotationTrackingID); hasID {
+		return "", false
+	}
+	name, labelled = o.GetLabels()[gitopsv1.LabelInstance]
+	return name, labelled
+}
+
+// holds reports whether an object is the Application's: by its id, or by the label of older installations if the Application has listed the object
+// before. The label alone says nothing, because a chart that somebody installs by hand sets it to a name of his choice.
+func (o Observation) holds(object *unstructured.Unstructured) bool {
+	own := TrackingName(o.App, o.ControlNamespace)
+	if name, labelled := labelledFor(object); labelled {
+		key := KeyOf(object)
+		return name == own && slices.ContainsFunc(o.App.Status.Resources, func(r gitopsv1.ResourceStatus) bool { return keyOfStatus(r) == key })
+	}
+	return TrackedBy(object) == own
+}
+
+// TrackedBy is the tracking name of the Application whose id an object carries; empty if it carries none. The id must name the object itself, because
+// ids come along when objects are copied.
 func TrackedBy(o *unstructured.Unstructured) string {
 	id, hasID := annotationOf(o, gitopsv1.AnnotationTrackingID)
 	if !hasID {
-		return o.GetLabels()[gitopsv1.LabelInstance]
+		return ""
 	}
 	parts := strings.Split(id, ":")
 	if len(parts) != 3 {

@@ -192,7 +192,7 @@ func (c *Cluster) begin(ctx context.Context, gvk schema.GroupVersionKind) error 
 		if !ok {
 			return nil
 		}
-		if name := gitsync.TrackedBy(u); name != "" {
+		if name := gitsync.NamedBy(u); name != "" {
 			return []string{name}
 		}
 		return nil
@@ -226,7 +226,7 @@ func (c *Cluster) tell(o any) {
 }
 
 func (c *Cluster) tellHolder(u *unstructured.Unstructured) {
-	if name := gitsync.TrackedBy(u); name != "" {
+	if name := gitsync.NamedBy(u); name != "" {
 		c.changed(c.Identity.Server, name)
 	}
 }
@@ -239,7 +239,7 @@ func (c *Cluster) told(before, after any) {
 		return
 	}
 	c.tell(a)
-	if gitsync.TrackedBy(a) != gitsync.TrackedBy(b) {
+	if gitsync.NamedBy(a) != gitsync.NamedBy(b) {
 		c.tellHolder(b)
 	}
 }
@@ -250,7 +250,7 @@ func slim(o any) (any, error) {
 	if !ok {
 		return o, nil
 	}
-	if kind := u.GetKind(); gitsync.TrackedBy(u) == "" && kind != "CustomResourceDefinition" && kind != "Namespace" && kind != "Rollout" {
+	if kind := u.GetKind(); gitsync.NamedBy(u) == "" && kind != "CustomResourceDefinition" && kind != "Namespace" && kind != "Rollout" {
 		small := &unstructured.Unstructured{}
 		small.SetGroupVersionKind(u.GroupVersionKind())
 		small.SetNamespace(u.GetNamespace())
