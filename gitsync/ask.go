@@ -35,7 +35,7 @@ func RefusalOfSync(o Observation) string {
 	}
 	sources, _ := SourcesOfSync(o.App)
 	for _, s := range sources {
-		if problem := sourceProblem(s); problem != "" {
+		if problem := sourceProblem(s, len(sync.Sources) > 0 || sync.Source == nil && gitopsv1.HasSeveralSources(o.App.Spec)); problem != "" {
 			return problem
 		}
 		if !PermitsSource(rules, s.RepoURL) {

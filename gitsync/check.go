@@ -35,16 +35,17 @@ func SpecProblem(spec gitopsv1.ApplicationSpec) string {
 		return "spec.source.repoURL and either spec.source.path or spec.source.chart are required"
 	}
 	for _, s := range sources {
-		if problem := sourceProblem(s); problem != "" {
+		if problem := sourceProblem(s, gitopsv1.HasSeveralSources(spec)); problem != "" {
 			return problem
 		}
 	}
 	return ""
 }
 
-func sourceProblem(s gitopsv1.Source) string {
+// sourceProblem says what a source lacks. One of several may do no more than lend its files to the others.
+func sourceProblem(s gitopsv1.Source, several bool) string {
 	switch {
-	case s.RepoURL == "" || s.Path == "" && s.Chart == "" && s.Ref == "":
+	case s.RepoURL == "" || s.Path == "" && s.Chart == "" && (s.Ref == "" || !several):
 		return "spec.source.repoURL and either spec.source.path or spec.source.chart are required"
 	case s.Chart != "" && s.TargetRevision == "":
 		return "spec.source.targetRevision is required if the manifest source is a helm chart"
