@@ -48,6 +48,10 @@ type waiting struct {
 // run does what is next in the order of an operation: at most one wave is written.
 func (d *decision) run(state *gitopsv1.OperationState, m Material) {
 	a := d.newAttempt(state, m)
+	if why := a.uncompared(); why != "" {
+		d.fail(gitopsv1.OperationError, why)
+		return
+	}
 	if sync := state.Operation.Sync; sync.DryRun {
 		a.dryRun()
 		return
@@ -160,6 +164,16 @@ func (a *attempt) set(t Task, status gitopsv1.ResultCode, phase gitopsv1.Operati
 	}
 	r.Status, r.HookPhase, r.Message = status, phase, a.mask.Text(message)
 	setResult(a.state.SyncResult, r)
+}
+
+// uncompared says why an object of the operation could not be compared, which would pass for one that is as Git says; empty if all could.
+func (a *attempt) uncompared() string {
+	for _, t := range a.tasks {
+		if it := a.items[t.Key]; it.problem != "" && a.forbidden(t.Key) == "" {
+			return titleOfWire(t.Key) + " cannot be compared: " + it.problem
+		}
+	}
+	return ""
 }
 
 // gate refuses an operation before its first write if anything in it is bound to fail.

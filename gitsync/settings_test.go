@@ -83,3 +83,34 @@ func TestACheckThatFailsIsUnknownAndSaysWhy(t *testing.T) {
 		t.Errorf("sync %s: what lives is what Git says all the same", plan.App.Status.Sync.Status)
 	}
 }
+
+func TestASyncByHandEndsWhereAnObjectCannotBeCompared(t *testing.T) {
+	for name, c := range map[string]struct {
+		expression string
+		settings   Settings
+		says       string
+	}{
+		"by a rule of the Application": {".data |= 1", Settings{}, `/ConfigMap/settings cannot be compared: ignoreDifferences for ConfigMap: jqPathExpressions ".data |= 1": `},
+		"by a rule of the settings":    {".data.b", Settings{Unclear: []Unclear{{Kind: "ConfigMap", Why: "the rule is no YAML"}}}, "/ConfigMap/settings cannot be compared: the rule is no YAML"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld("")
+			w.push("aaaa", docs(config, manifest("Deployment", "web")))
+			w.sync(gitopsv1.SyncOperation{})
+			w.settle(t)
+			w.story = nil
+			w.settings = c.settings
+			w.app.Spec.IgnoreDifferences = []gitopsv1.IgnoreDifference{{Kind: "ConfigMap", JQPathExpressions: []string{c.expression}}}
+			w.push("bbbb", docs(strings.ReplaceAll(config, `"1"`, "2"), manifest("Deployment", "web")+"spec: {replicas: 2}\n"))
+			w.sync(gitopsv1.SyncOperation{})
+			w.settle(t)
+			wantStory(t, w)
+			if s := w.app.Status.OperationState; s.Phase != gitopsv1.OperationError || !strings.HasPrefix(s.Message, c.says) {
+				t.Errorf("%s: %s", s.Phase, s.Message)
+			}
+			w.sync(gitopsv1.SyncOperation{Resources: []gitopsv1.SyncResource{{Group: "apps", Kind: "Deployment", Name: "web"}}})
+			w.settle(t)
+			wantStory(t, w, "apply Deployment prod/web")
+		})
+	}
+}
