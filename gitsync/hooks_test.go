@@ -1,10 +1,13 @@
 package gitsync
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 )
@@ -111,4 +114,43 @@ func TestAHookThatCannotBeDeletedHoldsNothingUpWithoutAWord(t *testing.T) {
 			t.Errorf("it says %s", said)
 		}
 	})
+}
+
+func TestNothingIsAppliedIfAHookIsRefusedThatIsMadeAnew(t *testing.T) {
+	named := manifest("Job", "before", "hook=PreSync")
+	for name, hook := range map[string]string{"one that lives": named, "one that gets its name then": strings.Replace(named, "  name:", "  generateName:", 1)} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld("")
+			w.push("aaaa", docs(hook, config))
+			w.sync(gitopsv1.SyncOperation{})
+			w.settle(t)
+			w.story = nil
+			w.push("bbbb", docs(hook+"spec: {template: {}}\n", strings.ReplaceAll(config, `"1"`, "2")))
+			w.invalid[KeyOf(w.commits["bbbb"][0])] = "spec.template: Required value"
+			w.now = w.now.Add(time.Minute)
+			w.sync(gitopsv1.SyncOperation{})
+			w.settle(t)
+			wantStory(t, w)
+			wantPhase(t, w, gitopsv1.OperationFailed, "one or more objects failed to apply (dry run)")
+		})
+	}
+}
+
+func TestAHookThatIsMadeAnewIsAskedAboutAsSuch(t *testing.T) {
+	w := newWorld("")
+	w.push("aaaa", docs(manifest("Job", "replaced", "hook=PreSync"), manifest("Job", "stays", "hook=PreSync", "hook-delete-policy=HookFailed"), manifest("Job", "new", "hook=PreSync")))
+	for _, o := range w.commits["aaaa"][:2] {
+		w.put(o, nil)
+	}
+	w.sync(gitopsv1.SyncOperation{})
+	w.pass()
+	o := w.observation()
+	asked := map[string]string{}
+	for _, q := range Questions(&o) {
+		asked[q.Object.GetName()] = fmt.Sprintf("anew %t, lives %t", q.Anew, q.Live != nil)
+	}
+	want := map[string]string{"replaced": "anew true, lives false", "stays": "anew false, lives true", "new": "anew false, lives false"}
+	if diff := cmp.Diff(want, asked); diff != "" {
+		t.Error(diff)
+	}
 }

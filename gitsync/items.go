@@ -22,6 +22,8 @@ type item struct {
 	foreign string
 	// problem says why the object could not be compared.
 	problem string
+	// anew is true for a hook whose object is made beside or after the one that may live.
+	anew bool
 }
 
 // compare holds manifests against what lives, by what dry runs said where these were asked.
@@ -129,7 +131,9 @@ func Questions(o *Observation) (ask []Write) {
 		}
 		if digest := Digest(it.desired); !seen[digest] && (it.live != nil || starting) {
 			seen[digest] = true
-			ask = append(ask, newWrite(*o, it.desired, it.live))
+			w := newWrite(*o, it.desired, it.live)
+			w.Anew = it.anew
+			ask = append(ask, w)
 		}
 	}
 	return ask
@@ -146,7 +150,7 @@ func (o *Observation) questionable(starting bool) (items []item) {
 		m.items = look(*o, p)
 		items = append(items, m.items...)
 		if starting {
-			items = append(items, newHooks(*o, p)...)
+			items = append(items, hooksToAsk(*o, p)...)
 		}
 	}
 	return items
@@ -161,18 +165,21 @@ func newWrite(o Observation, desired *unstructured.Unstructured, live *Live) Wri
 	return w
 }
 
-// newHooks are the hooks that an operation may make of which nothing lives. One that lives is deleted or run first, and one that gets its name when
-// it is made has none to ask about.
-func newHooks(o Observation, p Prepared) (items []item) {
+// hooksToAsk are the hooks that an operation may make, as they would be written: one that lives is made anew, unless it says otherwise, and so is each
+// that gets its name only when it is made.
+func hooksToAsk(o Observation, p Prepared) (items []item) {
+	living := o.living()
 	for _, desired := range p.Objects {
-		key := KeyOf(desired)
-		phases, _ := HooksOf(desired)
-		if len(phases) == 0 || key.Name == "" {
+		if phases, _ := HooksOf(desired); len(phases) == 0 {
 			continue
 		}
-		if !slices.ContainsFunc(o.Live, func(l Live) bool { return KeyOf(l.Object) == key }) {
-			items = append(items, item{key: key, desired: desired, differs: true})
+		it := item{key: KeyOf(desired), desired: desired, differs: true}
+		live := living[it.key]
+		it.anew = it.key.Name == "" || live != nil && deletedOn(desired, gitopsv1.HookBeforeHookCreation)
+		if !it.anew {
+			it.live = live
 		}
+		items = append(items, it)
 	}
 	return items
 }

@@ -39,6 +39,8 @@ type Write struct {
 	Live *unstructured.Unstructured
 	// Replace updates the object as a whole; Force deletes and creates it if it cannot be changed in place; Validate refuses unknown fields.
 	Replace, Force, Validate bool
+	// Anew is set on what is only asked about: the object is made when nothing of its name lives any more, or under a name that it gets then.
+	Anew bool
 	// Retry lets the aborted Rollout Live begin again, and applies nothing: it is as Object says already.
 	Retry bool
 }

@@ -61,7 +61,7 @@ func (w *Writer) DryRun(ctx context.Context, write gitsync.Write) (gitsync.Predi
 	switch {
 	case err == nil:
 		p.Object = o
-	case isMissingNamespace(err, manifest):
+	case isMissingNamespace(err, manifest), write.Anew && isVerdict(err) && !isAboutContent(err):
 	case apierrors.IsConflict(err) || !isVerdict(err):
 		return p, fmt.Errorf("asking for a dry run of %s %s: %w", manifest.GetKind(), manifest.GetName(), err)
 	default:
@@ -70,7 +70,23 @@ func (w *Writer) DryRun(ctx context.Context, write gitsync.Write) (gitsync.Predi
 	return p, nil
 }
 
+// isAboutContent reports whether an error says that an object could never be as it is written. Any other refusal, such as by a quota, may be one of an
+// object beside the one that is there still.
+func isAboutContent(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || !apierrors.IsInvalid(err) && !apierrors.IsBadRequest(err) {
+		return false
+	}
+	details := status.Status().Details
+	return details == nil || len(details.Causes) == 0 || slices.ContainsFunc(details.Causes, func(c metav1.StatusCause) bool {
+		return c.Field != "metadata.name" && c.Field != "metadata.generateName"
+	})
+}
+
 func (w *Writer) tryOut(ctx context.Context, write gitsync.Write) (*unstructured.Unstructured, error) {
+	if write.Anew {
+		return w.tryAnew(ctx, write)
+	}
 	if !write.Replace || write.Live == nil {
 		return w.patch(ctx, plain(write.Object), validation(write), client.DryRunAll)
 	}
@@ -214,12 +230,9 @@ func (w *Writer) migrate(ctx context.Context, live *unstructured.Unstructured) (
 }
 
 // makeAnew deletes what cannot be changed in place, and gives the conflict after which the next pass makes it again. It deletes nothing if the server
-// would refuse the new one too, which it is asked under another name, because the old one still has its own.
+// would refuse the new one too.
 func (w *Writer) makeAnew(ctx context.Context, write gitsync.Write, why error) error {
-	other := plain(write.Object)
-	other.SetName("")
-	other.SetGenerateName(write.Object.GetName() + "-")
-	err := w.client.Create(ctx, other, client.DryRunAll, client.FieldOwner(gitopsv1.FieldManager))
+	_, err := w.tryAnew(ctx, write)
 	if err != nil && !strings.Contains(err.Error(), "already allocated") { // ports and addresses are free once the old one is gone
 		return fmt.Errorf("%w; and it cannot be made anew: %w", why, err)
 	}
@@ -228,6 +241,16 @@ func (w *Writer) makeAnew(ctx context.Context, write gitsync.Write, why error) e
 		return fmt.Errorf("%w; and it cannot be deleted to be made anew: %w", why, err)
 	}
 	return lookAgain(write.Live, why)
+}
+
+// tryAnew asks what the server would make of an object under another name, because its own is taken, or under one that it gets then.
+func (w *Writer) tryAnew(ctx context.Context, write gitsync.Write) (*unstructured.Unstructured, error) {
+	o := plain(write.Object)
+	if name := o.GetName(); name != "" {
+		o.SetName("")
+		o.SetGenerateName(name + "-")
+	}
+	return o, w.client.Create(ctx, o, client.DryRunAll, client.FieldOwner(gitopsv1.FieldManager), client.FieldValidation(validation(write)))
 }
 
 // unlessGone is the error of a write, which about an object that has gone since it was observed says no more than that another look is due.

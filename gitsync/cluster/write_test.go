@@ -1,12 +1,15 @@
 package cluster
 
 import (
+	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/sluice-delivery/sluice/gitsync"
 	"github.com/sluice-delivery/sluice/internal/kube/kubetest"
@@ -48,6 +51,42 @@ func TestAnObjectThatSomebodyMadeMeanwhileIsNotTakenUnseen(t *testing.T) {
 				if owner, _, _ := unstructured.NestedString(o.Object, "data", "owner"); owner != "a neighbour" {
 					t.Errorf("the object is now of %s", owner)
 				}
+			}
+		})
+	}
+}
+
+func TestADryRunOfWhatIsMadeAnewIsNotInTheWayOfWhatLives(t *testing.T) {
+	at := func(place string) error {
+		return apierrors.NewInvalid(configMap.GroupKind(), "", field.ErrorList{field.Invalid(field.NewPath(place), "", "is wrong")})
+	}
+	for name, c := range map[string]struct {
+		refusal error
+		problem bool
+	}{
+		"it is well":                                     {nil, false},
+		"its content can never be":                       {at("spec.template"), true},
+		"a field is unknown":                             {apierrors.NewBadRequest(`strict decoding error: unknown field "dta"`), true},
+		"its name means something, and it has another":   {at("metadata.name"), false},
+		"a quota is used up by the one that lives still": {apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, "settings", errors.New("exceeded quota")), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, w := writerTo(t, configMap)
+			if _, err := w.Apply(t.Context(), gitsync.Write{Object: settingsOf("us")}); err != nil {
+				t.Fatal(err)
+			}
+			server.Refuse = func(o *unstructured.Unstructured) error {
+				if o.GetName() != "" || o.GetGenerateName() != "settings-" {
+					t.Errorf("it is asked as name %q and generateName %q", o.GetName(), o.GetGenerateName())
+				}
+				return c.refusal
+			}
+			p, err := w.DryRun(t.Context(), gitsync.Write{Object: settingsOf("a hook"), Anew: true})
+			if err != nil || p.Problem != "" != c.problem {
+				t.Errorf("the answer is %q, %v", p.Problem, err)
+			}
+			if born := server.Born(); !slices.Equal(born, []string{"ConfigMap settings"}) {
+				t.Errorf("made were %v", born)
 			}
 		})
 	}
