@@ -83,6 +83,7 @@ Values of Secrets are masked.
 	o.local.bind(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.revision, "revision", "", "Commit, branch or tag to compare with instead of what the spec asks for")
+	f.Bool("server-side-generate", false, "Render --local as the controller does, which is always done; for scripts that say so")
 	f.BoolVar(&o.names, "name-only", false, "Only list the resources that differ")
 	f.BoolVar(&withCode, "exit-code", true, "Tell differences by the exit code")
 	f.IntVar(&code, "diff-exit-code", exitDiffers, "Exit code for differences")
@@ -165,28 +166,34 @@ func splitLines(words string) []string {
 	return difflib.SplitLines(strings.TrimSuffix(words, "\n"))
 }
 
-// compared reads the Application and compares it as it was asked for.
+// compared compares an Application as it was asked for.
 func (s *session) compared(ctx context.Context, c client.WithWatch, key client.ObjectKey, o *diffing) (gitsync.Comparison, error) {
-	app, err := view.LoadApplication(ctx, c, key)
-	if err != nil {
-		return gitsync.Comparison{}, err
-	}
-	var files application.Source
-	if o.local.given() {
-		if files, err = o.local.source(app); err != nil {
-			return gitsync.Comparison{}, err
-		}
-	}
-	if err := atRevision(app, o.revision); err != nil {
-		return gitsync.Comparison{}, err
-	}
-	defer s.patience("comparing application " + key.String())()
-	look, end, err := s.looker(ctx, c, app, files)
+	app, look, end, err := s.lookAt(ctx, c, key, o)
 	if err != nil {
 		return gitsync.Comparison{}, err
 	}
 	defer end()
+	defer s.patience("comparing application " + key.String())()
 	return look.Compare(ctx, app)
+}
+
+// lookAt reads an Application as it was asked for, and gives what looks at it, which must be ended.
+func (s *session) lookAt(ctx context.Context, c client.WithWatch, key client.ObjectKey, o *diffing) (*gitopsv1.Application, looker, func(), error) {
+	app, err := view.LoadApplication(ctx, c, key)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	var files application.Source
+	if o.local.given() {
+		if files, err = o.local.source(app); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	if err := atRevision(app, o.revision); err != nil {
+		return nil, nil, nil, err
+	}
+	look, end, err := s.looker(ctx, c, app, files)
+	return app, look, end, err
 }
 
 func atRevision(app *gitopsv1.Application, revision string) error {

@@ -7,9 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/sluice-delivery/sluice/console/view"
 )
 
 func newAppManifests(s *session) *cobra.Command {
@@ -62,23 +61,20 @@ func (s *session) appManifests(ctx context.Context, name, from string, o *diffin
 	return nil
 }
 
-// localManifests renders a folder for a sync that is to use it.
-func (s *session) localManifests(ctx context.Context, c client.WithWatch, key client.ObjectKey, l localFlags) ([]string, error) {
-	app, err := view.LoadApplication(ctx, c, key)
-	if err != nil {
-		return nil, err
-	}
-	files, err := l.source(app)
-	if err != nil {
-		return nil, err
-	}
-	defer s.patience("rendering " + l.dir)()
-	look, end, err := s.looker(ctx, c, app, files)
+// rendered gives the manifests of an Application as it was asked for.
+func (s *session) rendered(ctx context.Context, c client.WithWatch, key client.ObjectKey, o *diffing) ([]*unstructured.Unstructured, error) {
+	app, look, end, err := s.lookAt(ctx, c, key, o)
 	if err != nil {
 		return nil, err
 	}
 	defer end()
-	objects, err := look.Render(ctx, app)
+	defer s.patience("rendering application " + key.String())()
+	return look.Render(ctx, app)
+}
+
+// localManifests renders a folder for a sync that is to use it.
+func (s *session) localManifests(ctx context.Context, c client.WithWatch, key client.ObjectKey, l localFlags) ([]string, error) {
+	objects, err := s.rendered(ctx, c, key, &diffing{local: l})
 	if err != nil {
 		return nil, err
 	}

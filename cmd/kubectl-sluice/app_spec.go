@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
@@ -28,7 +29,7 @@ type specFlags struct {
 	namePrefix, nameSuffix, kustomizeNamespace             string
 	recurse, skipCrds, skipTests, skipSchema, missingFiles bool
 	include, exclude                                       string
-	history                                                int64
+	history, retries                                       int64
 }
 
 func (o *specFlags) bind(cmd *cobra.Command) {
@@ -74,7 +75,7 @@ func (o *specFlags) bind(cmd *cobra.Command) {
 	}
 	f.StringArrayVar(&o.options, "sync-option", nil, "Sync option KEY=VALUE; with a leading ! it is taken away; may be repeated")
 	f.StringArrayVar(&o.values, "values", nil, "Helm value file in the repository; may be repeated")
-	f.StringArrayVar(&o.parameters, "helm-set", nil, "Helm value as KEY=VALUE; may be repeated")
+	f.StringArrayVarP(&o.parameters, "helm-set", "p", nil, "Helm value as KEY=VALUE, which --parameter sets too; may be repeated")
 	f.StringArrayVar(&o.texts, "helm-set-string", nil, "Helm value that stays a text, as KEY=VALUE; may be repeated")
 	f.StringArrayVar(&o.fileParameters, "helm-set-file", nil, "Helm value from a file of the repository, as KEY=PATH; may be repeated")
 	f.StringArrayVar(&o.images, "kustomize-image", nil, "Kustomize image as [OLD=]NAME[:TAG|@DIGEST]; may be repeated")
@@ -82,7 +83,14 @@ func (o *specFlags) bind(cmd *cobra.Command) {
 	f.StringArrayVar(&o.commonAnnotations, "kustomize-common-annotation", nil, "Kustomize annotation as KEY=VALUE; may be repeated")
 	f.StringArrayVar(&o.replicas, "kustomize-replica", nil, "Kustomize replicas as NAME=COUNT; may be repeated")
 	f.Int64Var(&o.history, "revision-history-limit", gitopsv1.DefaultRevisionHistoryLimit, "Entries of the history that are kept")
+	f.Int64Var(&o.retries, "sync-retry-limit", 0, "Further attempts after a failed sync; none if 0, without end if negative")
 	f.IntVar(&o.position, "source-position", 0, "Which of several sources is meant, counted from 1")
+	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "parameter" {
+			name = "helm-set"
+		}
+		return pflag.NormalizedName(name)
+	})
 }
 
 // change gives an Application what the flags say that were given.
@@ -144,7 +152,7 @@ func (o *specFlags) source(spec *gitopsv1.ApplicationSpec) (*gitopsv1.Source, er
 }
 
 func (o *specFlags) changePolicy(given func(string) bool, spec *gitopsv1.ApplicationSpec) error {
-	if !slices.ContainsFunc([]string{"sync-policy", "auto-prune", "self-heal", "allow-empty", "sync-option"}, given) {
+	if !slices.ContainsFunc([]string{"sync-policy", "auto-prune", "self-heal", "allow-empty", "sync-option", "sync-retry-limit"}, given) {
 		return nil
 	}
 	if spec.SyncPolicy == nil {
@@ -167,6 +175,12 @@ func (o *specFlags) changePolicy(given func(string) bool, spec *gitopsv1.Applica
 			return fmt.Errorf("--%s says how automated sync works, which is off: add --sync-policy automated", name)
 		}
 		field(spec.SyncPolicy.Automated)
+	}
+	if given("sync-retry-limit") {
+		if spec.SyncPolicy.Retry == nil {
+			spec.SyncPolicy.Retry = &gitopsv1.RetryStrategy{}
+		}
+		spec.SyncPolicy.Retry.Limit = o.retries
 	}
 	return o.changeOptions(spec.SyncPolicy)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/user"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +24,7 @@ type syncing struct {
 	revision                                  string
 	prune, dryRun, force, replace, serverSide bool
 	applyOutOfSyncOnly, async, preview, yes   bool
-	resources, info                           []string
+	resources, labels, info                   []string
 	strategy                                  string
 	timeout                                   time.Duration
 	retryLimit, retryFactor                   int64
@@ -65,6 +66,7 @@ func (o *syncing) bind(cmd *cobra.Command) {
 	f.BoolVar(&o.serverSide, "server-side", false, "Apply on the server, which is always done; for scripts that say so")
 	f.BoolVar(&o.applyOutOfSyncOnly, "apply-out-of-sync-only", false, "Apply only what differs")
 	f.StringArrayVar(&o.resources, "resource", nil, "Sync only GROUP:KIND:NAME, or everything but !GROUP:KIND:NAME; may be repeated")
+	f.StringArrayVar(&o.labels, "label", nil, "Sync only resources whose manifests have this label, KEY=VALUE; may be repeated for any of several")
 	f.StringVar(&o.strategy, "strategy", "", "hook runs hooks, which is the default; apply does not")
 	f.StringArrayVar(&o.info, "info", nil, "A fact about this sync that is shown with it, as NAME=VALUE; may be repeated")
 	f.Int64Var(&o.retryLimit, "retry-limit", 0, "Further attempts after a failure; as the spec says if it is not given")
@@ -146,10 +148,8 @@ func (s *session) appSync(ctx context.Context, args []string, o *syncing) error 
 			return err
 		}
 	}
-	if o.local.given() {
-		if options.Operation.Manifests, err = s.localManifests(ctx, c, keys[0], o.local); err != nil {
-			return err
-		}
+	if err := s.render(ctx, c, keys, o, &options.Operation); err != nil {
+		return err
 	}
 	if o.preview {
 		if err := s.preview(ctx, c, keys, o); err != nil {
@@ -157,6 +157,48 @@ func (s *session) appSync(ctx context.Context, args []string, o *syncing) error 
 		}
 	}
 	return s.syncAll(ctx, c, keys, options, o)
+}
+
+// render fills in what of a sync depends on manifests.
+func (s *session) render(ctx context.Context, c client.WithWatch, keys []client.ObjectKey, o *syncing, sync *gitopsv1.SyncOperation) (err error) {
+	if len(o.labels) > 0 {
+		if sync.Resources, err = s.labelled(ctx, c, keys, o); err != nil {
+			return err
+		}
+	}
+	if o.local.given() {
+		sync.Manifests, err = s.localManifests(ctx, c, keys[0], o.local)
+	}
+	return err
+}
+
+// labelled finds the resources whose manifests have one of the labels that are asked for.
+func (s *session) labelled(ctx context.Context, c client.WithWatch, keys []client.ObjectKey, o *syncing) (found []gitopsv1.SyncResource, err error) {
+	if len(o.resources) > 0 || len(keys) != 1 {
+		return nil, errors.New("--label goes with a single Application, and without --resource")
+	}
+	if _, err := withPairs(nil, o.labels, "--label"); err != nil {
+		return nil, err
+	}
+	objects, err := s.rendered(ctx, c, keys[0], &diffing{local: o.local, revision: o.revision})
+	if err != nil {
+		return nil, err
+	}
+	for _, object := range objects {
+		has := func(pair string) bool {
+			key, wanted, _ := strings.Cut(pair, "=")
+			value, set := object.GetLabels()[key]
+			return set && value == wanted
+		}
+		if slices.ContainsFunc(o.labels, has) {
+			gvk := object.GroupVersionKind()
+			found = append(found, gitopsv1.SyncResource{Group: gvk.Group, Kind: gvk.Kind, Namespace: object.GetNamespace(), Name: object.GetName()})
+		}
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("application %s: no manifest has the label %s", keys[0], strings.Join(o.labels, " or "))
+	}
+	return found, nil
 }
 
 // mayNameRevision refuses a revision of its own where automated sync would return to the other one.

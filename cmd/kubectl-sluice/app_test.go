@@ -184,7 +184,7 @@ func TestFlagsBecomeFieldsOfTheSpec(t *testing.T) {
 	if code := c.do(t, line); code != 0 {
 		t.Fatal(c.err.String())
 	}
-	line = "app set new --helm-set a=2 --kustomize-image app:v2 --kustomize-image app=registry/app:v3 --sync-option !CreateNamespace=true --sync-option Replace=true --sync-policy none"
+	line = "app set new --helm-set a=2 -p c=3 --parameter d=4 --sync-retry-limit 7 --kustomize-image app:v2 --kustomize-image app=registry/app:v3 --sync-option !CreateNamespace=true --sync-option Replace=true --sync-policy none"
 	if code := c.do(t, line); code != 0 {
 		t.Fatal(c.err.String())
 	}
@@ -424,5 +424,36 @@ func TestResourcesAreSelectedByTheirNames(t *testing.T) {
 	}
 	if !verb.SelectsResource(want[0], gitopsv1.ResourceStatus{Group: "argoproj.io", Kind: "Rollout", Namespace: "shop", Name: "web"}) {
 		t.Error("it is not selected")
+	}
+}
+
+func TestASyncMayBeOfWhatHasALabel(t *testing.T) {
+	labelled := func(apiVersion, kind, name string, labels map[string]any) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{"apiVersion": apiVersion, "kind": kind, "metadata": map[string]any{"name": name, "labels": labels}}}
+	}
+	see := &glance{objects: []*unstructured.Unstructured{
+		labelled("v1", "Service", "web", map[string]any{"tier": "front", "team": "a"}), labelled("argoproj.io/v1alpha1", "Rollout", "web", map[string]any{"team": "b"}),
+		labelled("v1", "Service", "other", map[string]any{"tier": "back", "team": "c"}), labelled("v1", "Service", "plain", nil),
+	}}
+	c := open(serve(t, apps), 0, 0)
+	c.sees(see)
+	if code := c.do(t, "app sync shop --async --label tier=front --label team=b --label team=a"); code != 0 {
+		t.Fatal(c.err.String())
+	}
+	want := []gitopsv1.SyncResource{{Kind: "Service", Name: "web"}, {Group: "argoproj.io", Kind: "Rollout", Name: "web"}}
+	if diff := cmp.Diff(want, c.app(t, shop).Operation.Sync.Resources); diff != "" {
+		t.Error(diff)
+	}
+	for line, says := range map[string]string{
+		"app sync shop --async --label tier=side":                          "no manifest has the label tier=side",
+		"app sync shop --async --label tier":                               "is not KEY=VALUE",
+		"app sync shop docs --async --label tier=front":                    "goes with a single Application",
+		"app sync shop --async --label tier=front --resource :Service:web": "without --resource",
+	} {
+		c := open(serve(t, apps), 0, 0)
+		c.sees(see)
+		if code := c.do(t, line); code == 0 || !strings.Contains(c.err.String(), says) {
+			t.Errorf("%s: exit code %d: %s", line, code, c.err.String())
+		}
 	}
 }
