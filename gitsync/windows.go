@@ -145,15 +145,18 @@ func instantOf(wall time.Time, zone *time.Location) time.Time {
 func brokenWindows(windows []gitopsv1.SyncWindow, matched []int) error {
 	var problems []error
 	for _, i := range matched {
-		if windows[i].Kind != "allow" && windows[i].Kind != "deny" {
-			problems = append(problems, fmt.Errorf("kind '%s' is neither allow nor deny", windows[i].Kind))
-			continue
-		}
-		if _, err := isActive(windows[i], time.Unix(0, 0)); err != nil {
-			problems = append(problems, err)
-		}
+		problems = append(problems, WindowProblem(windows[i]))
 	}
 	return errors.Join(problems...)
+}
+
+// WindowProblem says why a window cannot be read; nil if it can.
+func WindowProblem(w gitopsv1.SyncWindow) error {
+	if w.Kind != "allow" && w.Kind != "deny" {
+		return fmt.Errorf("kind '%s' is neither allow nor deny", w.Kind)
+	}
+	_, err := isActive(w, time.Unix(0, 0))
+	return err
 }
 
 // matchingWindows lists the indices of the windows that concern an Application.

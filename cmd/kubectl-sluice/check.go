@@ -16,14 +16,18 @@ import (
 	"github.com/sluice-delivery/sluice/apis/rollouts/validation"
 )
 
-// check finds the mistakes of manifests, one line each, in their order.
-func check(all manifests) []string {
+// check finds the mistakes of manifests, one line each, in their order. It tells how many of which kind it has looked at; nothing if there were none.
+func check(all manifests) (found []string, looked string) {
 	around, faults := collect(all)
-	var found []string
+	kinds := map[string]int{}
 	for i, m := range all {
 		tell := func(words string) { found = append(found, m.at+": "+words) }
 		for _, fault := range faults[i] {
 			tell(fault.Error())
+		}
+		if o := around.objects[i]; o != nil {
+			kinds[m.kind]++
+			mistakesOfGit(o, tell)
 		}
 		switch o := around.objects[i].(type) {
 		case *v1alpha1.Rollout:
@@ -40,7 +44,22 @@ func check(all manifests) []string {
 			tellAll(tell, templateMistakes(o.Spec))
 		}
 	}
-	return found
+	return found, tally(kinds)
+}
+
+// tally counts kinds for people. Services are looked at for others only.
+func tally(kinds map[string]int) string {
+	var all []string
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		switch n := kinds[kind]; {
+		case kind == "Service":
+		case n == 1:
+			all = append(all, "1 "+kind)
+		default:
+			all = append(all, fmt.Sprintf("%d %ss", n, kind))
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 func tellAll(tell func(string), errs field.ErrorList) {
@@ -95,6 +114,8 @@ func collect(all manifests) (around surroundings, faults [][]error) {
 			if faults[i] = decode(m.raw, t, &around.objects[i]); around.objects[i] != nil {
 				around.cluster[t.Name] = t.Spec
 			}
+		default:
+			faults[i] = m.decodeOfGit(&around.objects[i])
 		}
 	}
 	return around, faults

@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
 )
 
 func newLint(s *session) *cobra.Command {
@@ -16,18 +14,20 @@ func newLint(s *session) *cobra.Command {
 		Short: "Find mistakes in manifests, without a cluster",
 		Long: `Find mistakes in manifests, without a cluster.
 
-Rollouts, Experiments and analysis templates are checked by the rules that the controller applies, and for fields that do not exist.
-Services and templates among the same files are held against the Rollouts that name them. Other kinds are passed over.
+Rollouts, Experiments, analysis templates, Applications, AppProjects and ApplicationSets are checked by the rules that the controller applies,
+and for fields that do not exist; of the ConfigMap argocd-cm the settings that are not followed are told. Services and templates among the same
+files are held against the Rollouts that name them. Other kinds are passed over.
 Each mistake is one line, FILE:DOCUMENT: PATH: MESSAGE, and the exit code is 1 if there is any.`,
 		Example: `  kubectl sluice lint -f rollout.yaml
-  kustomize build . | kubectl sluice lint -f -`,
+  kustomize build . | kubectl sluice lint -f -
+  kubectl get applications,appprojects,applicationsets -A -o yaml | kubectl sluice lint -f -`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			manifests, err := readManifests(files, s.in)
 			if err != nil {
 				return err
 			}
-			found := check(manifests)
+			found, looked := check(manifests)
 			for _, m := range found {
 				if err := s.print([]line{text(plain, m)}); err != nil {
 					return err
@@ -36,10 +36,10 @@ Each mistake is one line, FILE:DOCUMENT: PATH: MESSAGE, and the exit code is 1 i
 			if len(found) > 0 {
 				return &exit{exitError}
 			}
-			if manifests.rollouts()+manifests.templates()+manifests.count(v1alpha1.ExperimentKind.Kind) == 0 {
-				return fmt.Errorf("there is no Rollout, no Experiment and no analysis template in %s", strings.Join(files, ", "))
+			if looked == "" {
+				return fmt.Errorf("there is nothing in %s that lint knows: no Rollout, no analysis template, no Application, …", strings.Join(files, ", "))
 			}
-			return s.print([]line{text(plain, manifests.sum()+" checked, no mistakes")})
+			return s.print([]line{text(plain, looked+" checked, no mistakes")})
 		},
 	}
 	bindFiles(cmd, &files)

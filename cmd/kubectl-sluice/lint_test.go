@@ -51,7 +51,7 @@ func TestLint(t *testing.T) {
 	}{
 		"what is right": {
 			files: map[string]string{"a.yaml": manifestHead + `{canary: {steps: [{setWeight: 10}]}}`, "notes.txt": "no manifest"},
-			want:  []string{"1 Rollouts and 0 templates checked, no mistakes"},
+			want:  []string{"1 Rollout checked, no mistakes"},
 		},
 		"every mistake is a line with its file and document": {
 			files: map[string]string{
@@ -86,7 +86,7 @@ spec: {args: [{name: hash}], metrics: [{name: m, provider: {web: {url: "http://c
 		},
 		"a right Experiment": {
 			files: map[string]string{"a.yaml": experimentHead + `duration: 5m}`},
-			want:  []string{"0 Rollouts, 1 Experiments and 0 templates checked, no mistakes"},
+			want:  []string{"1 Experiment checked, no mistakes"},
 		},
 		"a Service of another namespace is another one": {
 			files: map[string]string{"a.yaml": manifestHead + `{canary: {stableService: web}}` + `
@@ -95,7 +95,7 @@ apiVersion: v1
 kind: Service
 metadata: {name: web, namespace: pay}
 spec: {selector: {app: another}}`},
-			want: []string{"1 Rollouts and 0 templates checked, no mistakes"},
+			want: []string{"1 Rollout checked, no mistakes"},
 		},
 		"an analysis template is checked, and its arguments are looked for": {
 			files: map[string]string{"a.yaml": manifestHead + `{canary: {steps: [{analysis: {templates: [{templateName: rate}, {templateName: elsewhere}]}}, {analysis: {templates: [{templateName: rate}]}}]}}` + `
@@ -115,9 +115,33 @@ spec:
 			files: map[string]string{"a.yaml": "- 1\n---\n{\n---\nkind: \"\"\n---" + manifestHead + `{}`},
 			want:  []string{"a.yaml:1: is no object", "a.yaml:2: ", "a.yaml:3: kind: is missing", "a.yaml:4: spec.strategy"}, code: exitError,
 		},
+		"an Application is checked by itself": {
+			files: map[string]string{"a.yaml": "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: a}\n" +
+				"spec: {project: default, source: {repoURL: https://git.example/a.git, path: ., plugin: {name: x}}, destinations: {}}",
+				"b.yaml": "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: b}\nspec: {source: {repoURL: https://git.example/a.git}}",
+				"c.yaml": "apiVersion: app.k8s.io/v1beta1\nkind: Application\nspec: {selector: {}}"},
+			want: []string{
+				`a.yaml:1: unknown field "spec.destinations"`, "a.yaml:1: spec.source.plugin: Forbidden: a config management plugin cannot be used yet",
+				"b.yaml:1: spec.source.repoURL and either spec.source.path or spec.source.chart are required",
+			}, code: exitError,
+		},
+		"projects, sets and settings are checked": {
+			files: map[string]string{"a.yaml": "apiVersion: argoproj.io/v1alpha1\nkind: AppProject\nmetadata: {name: a}\nspec: {syncWindows: [{kind: deny, schedule: never, duration: 1h}]}",
+				"b.yaml": "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: b}\nspec: {generators: [{clusterDecisionResource: {}}], template: {metadata: {}, spec: {}}}",
+				"c.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: argocd-cm}\ndata: {kustomize.buildOptions: --enable-helm}"},
+			want: []string{
+				"a.yaml:1: spec.syncWindows[0]: cannot parse schedule 'never': ",
+				"b.yaml:1: spec.generators[0].clusterDecisionResource: Forbidden: ", "c.yaml:1: data: kustomize.buildOptions: it is not built: ",
+			}, code: exitError,
+		},
+		"what is right in Git-sync": {
+			files: map[string]string{"a.yaml": "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: a}\nspec: {source: {repoURL: https://git.example/a.git, path: .}}\n---\n" +
+				"apiVersion: argoproj.io/v1alpha1\nkind: AppProject\nmetadata: {name: a}\n---\nkind: Service\nmetadata: {name: a}"},
+			want: []string{"1 AppProject, 1 Application checked, no mistakes"},
+		},
 		"nothing to check is no success": {
 			files: map[string]string{"a.yaml": "kind: ConfigMap"},
-			want:  []string{"error: there is no Rollout, no Experiment and no analysis template in"}, code: exitError,
+			want:  []string{"error: there is nothing in"}, code: exitError,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

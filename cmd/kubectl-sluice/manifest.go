@@ -30,32 +30,19 @@ type manifest struct {
 	// at is FILE:DOCUMENT, documents counted from 1.
 	at   string
 	kind string
-	raw  []byte
+	// apiVersion may be missing from what people write by hand.
+	apiVersion string
+	raw        []byte
 	// fault says why the document could not be read; kind is then empty.
 	fault error
 }
 
 type manifests []manifest
 
-func (m manifests) rollouts() int { return m.count(v1alpha1.RolloutKind.Kind) }
-
-func (m manifests) templates() int {
-	return m.count("AnalysisTemplate") + m.count("ClusterAnalysisTemplate")
-}
-
-// sum says how many documents lint has looked at.
-func (m manifests) sum() string {
-	text := fmt.Sprintf("%d Rollouts and %d templates", m.rollouts(), m.templates())
-	if n := m.count(v1alpha1.ExperimentKind.Kind); n > 0 {
-		text = fmt.Sprintf("%d Rollouts, %d Experiments and %d templates", m.rollouts(), n, m.templates())
-	}
-	return text
-}
-
-func (m manifests) count(kind string) int {
+func (m manifests) rollouts() int {
 	n := 0
 	for _, d := range m {
-		if d.kind == kind {
+		if d.kind == v1alpha1.RolloutKind.Kind {
 			n++
 		}
 	}
@@ -184,5 +171,5 @@ func parse(document []byte) manifest {
 	if meta.Kind == "" {
 		return manifest{fault: errors.New("kind: is missing")}
 	}
-	return manifest{kind: meta.Kind, raw: raw}
+	return manifest{kind: meta.Kind, apiVersion: meta.APIVersion, raw: raw}
 }
