@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
@@ -21,6 +23,9 @@ type brought struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
 	Revision  string `json:"revision"`
+	// Revisions are those of all sources, where there are several, and Before what was synced before them; empty if that were other sources.
+	Revisions []string `json:"revisions,omitempty"`
+	Before    []string `json:"before,omitempty"`
 	// Digest identifies the manifest, together with that of the workload.
 	Digest string `json:"digest"`
 	// Rejected is true if the Rollout was aborted when it held the manifest; Reason is what it said.
@@ -35,7 +40,29 @@ func (b brought) key() Key { return Key{b.Group, b.Kind, b.Namespace, b.Name} }
 // sentence tells people what is held and what they can do.
 func (b brought) sentence() string {
 	return fmt.Sprintf("Commit %s is held: %s was aborted: %s. It is not applied again; push another commit, or start a sync by hand to try it once more",
-		short(b.Revision), title(b.key()), b.Reason)
+		b.commits(), title(b.key()), b.Reason)
+}
+
+// held names what is held: a commit, or one for each of several sources.
+func (b brought) held() string {
+	if len(b.Revisions) > 0 {
+		return strings.Join(b.Revisions, " ")
+	}
+	return b.Revision
+}
+
+// commits is how people write that: of several sources those that changed, as far as it is known.
+func (b brought) commits() string {
+	var changed []string
+	for i, revision := range b.Revisions {
+		if len(b.Before) == len(b.Revisions) && revision != b.Before[i] && !slices.Contains(changed, short(revision)) {
+			changed = append(changed, short(revision))
+		}
+	}
+	if len(changed) == 0 {
+		return short(b.Revision)
+	}
+	return strings.Join(changed, " and ")
 }
 
 // short is how people write a commit.
@@ -114,6 +141,7 @@ func (d *decision) remember() {
 		if live := d.lives(r); live != nil {
 			if digest := r.digest(); entry.Digest != digest {
 				entry.Revision, entry.Digest = d.o.Target.revision(), digest
+				entry.Revisions, entry.Before = d.severalRevisions()
 			}
 			reason, aborted := abortOf(live)
 			entry.Reason, entry.Rejected = d.mask.Text(reason), aborted
@@ -124,6 +152,24 @@ func (d *decision) remember() {
 	}
 	d.keep(after)
 	d.rejected = rejectedIn(after, d.prepared)
+}
+
+// severalRevisions are those of several sources, and what was synced before them; nil for one source.
+func (d *decision) severalRevisions() (now, before []string) {
+	if !gitopsv1.HasSeveralSources(d.app.Spec) {
+		return nil, nil
+	}
+	now = d.o.Target.Revisions
+	for _, h := range slices.Backward(d.app.Status.History) {
+		if slices.Equal(h.Revisions, now) {
+			continue
+		}
+		if equality.Semantic.DeepEqual(h.Sources, d.app.Spec.Sources) {
+			before = h.Revisions
+		}
+		break
+	}
+	return now, before
 }
 
 // rejectedIn lists which of some manifests are remembered as rejected.

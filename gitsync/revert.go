@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -22,16 +23,31 @@ const (
 	ConditionRevertError  gitopsv1.ApplicationConditionType = "RevertError"
 )
 
+// longestReason is how many characters of a reason a commit tells.
+const longestReason = 1000
+
 // revertRetry is how long a revert that could not be pushed is left alone.
 const revertRetry = 10 * time.Minute
 
-// Revert asks for a commit that takes back a rejected one.
-type Revert struct {
+// Change is what became of one repository when a rejected manifest came.
+type Change struct {
 	Source gitopsv1.Source
-	// Commit is held: it was synced when the Rollout first had the manifest that was rejected.
-	Commit string
+	// Places are those of the Application's sources that changed so, counted from 0: several may name one repository.
+	Places []int
+	// Commit is held: it was synced when the Rollout first had the manifest that was rejected. Before was synced before it; empty where that does not
+	// matter.
+	Commit, Before string
 	// Tracked is the commit that the source names now.
 	Tracked string
+}
+
+// Revert asks for a commit that takes back a rejected one.
+type Revert struct {
+	Change
+	// Suspects are the changes of which one may have brought the manifest, where there are several; Choose makes one of them Change.
+	Suspects []Change
+	// Held names what is held, for Reverted.
+	Held string
 	// Branch is where the revert belongs, without refs/heads/.
 	Branch string
 	// Rollout is the one that was aborted, and Digest that of its rejected manifest and its workload's.
@@ -43,7 +59,7 @@ type Revert struct {
 
 // Reverted is what came of a Revert.
 type Reverted struct {
-	Commit, Branch string
+	Held, Branch string
 	// By is the commit that takes it back; empty if there is none, for the reason that Problem gives.
 	By, Problem string
 	At          time.Time
@@ -57,44 +73,139 @@ func (d *decision) revert() {
 	}
 	var seen []string
 	for _, b := range d.rejected {
-		if !slices.Contains(seen, b.Revision) {
-			seen = append(seen, b.Revision)
+		if !slices.Contains(seen, b.held()) {
+			seen = append(seen, b.held())
 			d.revertOne(b, branch)
 		}
 	}
 }
 
 func (d *decision) revertOne(b brought, branch string) {
-	if problem := cannotRevert(d.app.Spec, b.Revision, branch); problem != "" {
-		d.tellOfRevert(ConditionRevertError, fmt.Sprintf("Commit %s is not reverted: %s", short(b.Revision), problem))
+	changes, problem := d.changesOf(b)
+	if bad := badBranch(branch); bad != "" {
+		problem = bad
+	}
+	if problem != "" {
+		d.tellOfRevert(ConditionRevertError, fmt.Sprintf("Commit %s is not reverted: %s", b.commits(), problem))
 		return
 	}
-	known := slices.IndexFunc(d.o.Reverted, func(r Reverted) bool { return r.Commit == b.Revision && r.Branch == branch })
+	known := slices.IndexFunc(d.o.Reverted, func(r Reverted) bool { return r.Held == b.held() && r.Branch == branch })
 	if known < 0 {
-		d.plan.Reverts = append(d.plan.Reverts, d.revertOf(b, branch))
+		d.plan.Reverts = append(d.plan.Reverts, d.revertOf(b, changes, branch))
 		return
 	}
 	r := d.o.Reverted[known]
 	if r.Problem == "" {
-		d.tellOfRevert(ConditionRevertPushed, fmt.Sprintf("Commit %s on the branch %s reverts %s, which is held", short(r.By), branch, short(b.Revision)))
+		d.tellOfRevert(ConditionRevertPushed, fmt.Sprintf("Commit %s on the branch %s reverts %s, which is held", short(r.By), branch, b.commits()))
 		return
 	}
-	d.tellOfRevert(ConditionRevertError, fmt.Sprintf("Commit %s is not reverted on the branch %s: %s", short(b.Revision), branch, r.Problem))
+	d.tellOfRevert(ConditionRevertError, fmt.Sprintf("Commit %s is not reverted on the branch %s: %s", b.commits(), branch, r.Problem))
 	if left := r.At.Add(revertRetry).Sub(d.o.Now); left > 0 {
 		d.again(left)
 		return
 	}
-	d.plan.Reverts = append(d.plan.Reverts, d.revertOf(b, branch))
+	d.plan.Reverts = append(d.plan.Reverts, d.revertOf(b, changes, branch))
 }
 
-func (d *decision) revertOf(b brought, branch string) Revert {
+func (d *decision) revertOf(b brought, changes []Change, branch string) Revert {
 	rollout := title(b.key())
-	reason := strings.Join(strings.Fields(d.mask.Text(b.Reason)), " ")
-	return Revert{
-		Source: *d.app.Spec.Source, Commit: b.Revision, Tracked: d.o.Target.revision(), Branch: branch, Rollout: b.key(), Digest: b.Digest,
+	// What a controller wrote is no part of the message's form, and no command to a terminal.
+	reason := strings.Join(strings.FieldsFunc(d.mask.Text(b.Reason), func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
+	r := Revert{
+		Held: b.held(), Branch: branch, Rollout: b.key(), Digest: b.Digest,
 		Subject: fmt.Sprintf("Revert what the canary of %s rejected", rollout),
-		Body:    fmt.Sprintf("%s of the application %s was aborted: %s", rollout, TrackingName(d.app, d.o.ControlNamespace), reason),
+		Body:    fmt.Sprintf("%s of the application %s was aborted: %.*s", rollout, TrackingName(d.app, d.o.ControlNamespace), longestReason, reason),
 	}
+	if len(changes) == 1 {
+		r.Change = changes[0]
+	} else {
+		r.Suspects = changes
+	}
+	return r
+}
+
+// changesOf lists what may have brought a rejected manifest, or says why nothing of that can be taken back.
+func (d *decision) changesOf(b brought) (changes []Change, problem string) {
+	spec := d.app.Spec
+	switch now := d.o.Target.Revisions; {
+	case !gitopsv1.HasSeveralSources(spec) && spec.Source != nil:
+		changes = []Change{{Source: *spec.Source, Places: []int{0}, Commit: b.Revision, Tracked: d.o.Target.revision()}}
+	case len(b.Before) != len(spec.Sources) || len(b.Revisions) != len(spec.Sources) || len(now) != len(spec.Sources):
+		return nil, "the application has several sources, and it is not known which commits of just these were synced before it"
+	default:
+		changes = b.changes(spec.Sources, now)
+	}
+	if len(changes) == 1 {
+		problem = changes[0].problem()
+	}
+	return changes, problem
+}
+
+// changes lists what changed among several sources. Those of one repository that changed alike are one.
+func (b brought) changes(sources []gitopsv1.Source, now []string) (all []Change) {
+	for i, source := range sources {
+		if b.Before[i] == b.Revisions[i] {
+			continue
+		}
+		one := Change{Source: source, Places: []int{i}, Commit: b.Revisions[i], Before: b.Before[i], Tracked: now[i]}
+		if known := slices.IndexFunc(all, one.alike); known >= 0 {
+			all[known].Places = append(all[known].Places, i)
+		} else {
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
+// alike reports whether two changes are of one repository and between the same commits.
+func (c Change) alike(other Change) bool {
+	return NormalURL(c.Source.RepoURL) == NormalURL(other.Source.RepoURL) && c.Source.Chart == other.Source.Chart &&
+		c.Commit == other.Commit && c.Before == other.Before && c.Tracked == other.Tracked
+}
+
+// problem says why a change can never be taken back; empty if it can.
+func (c Change) problem() string {
+	if c.Source.Chart != "" || !commitName.MatchString(c.Commit) {
+		return "only a commit of a Git repository can be reverted"
+	}
+	return ""
+}
+
+// At gives the revisions of all sources with another one in the places of the change.
+func (c Change) At(revisions []string, other string) []string {
+	all := slices.Clone(revisions)
+	for _, place := range c.Places {
+		all[place] = other
+	}
+	return all
+}
+
+// Choose makes the one suspect that brought the manifest what is taken back. brings tells of each suspect whether the manifest would be another one
+// without it.
+func (r Revert) Choose(brings func(Change) (bool, error)) (Revert, error) {
+	if len(r.Suspects) == 0 {
+		return r, nil
+	}
+	var guilty []Change
+	var named []string
+	for _, c := range r.Suspects {
+		named = append(named, fmt.Sprintf("sources%v", c.Places))
+		yes, err := brings(c)
+		if err != nil {
+			return r, err
+		}
+		if yes {
+			guilty = append(guilty, c)
+		}
+	}
+	if len(guilty) != 1 {
+		return r, fmt.Errorf("%s changed at once, and not just one of them brought the manifest", strings.Join(named, " and "))
+	}
+	r.Change, r.Suspects = guilty[0], nil
+	if problem := r.problem(); problem != "" {
+		return r, fmt.Errorf("sources%v brought it, and %s", r.Places, problem)
+	}
+	return r, nil
 }
 
 // tellOfRevert says something in a condition, and the first time in an event.
@@ -120,16 +231,11 @@ var (
 
 const longestBranch = 200
 
-// cannotRevert says why a commit cannot be taken back whatever the repository says; empty if it can.
-func cannotRevert(spec gitopsv1.ApplicationSpec, commit, branch string) string {
-	switch {
-	case !branchName.MatchString(branch) || len(branch) > longestBranch || strings.Contains(branch, "..") || strings.HasPrefix(branch, "refs/") ||
-		strings.HasSuffix(branch, ".") || strings.Contains(branch+"/", ".lock/") || branch == "HEAD":
+// badBranch says why a branch can never be pushed to, whatever the repository says; empty if it can.
+func badBranch(branch string) string {
+	if !branchName.MatchString(branch) || len(branch) > longestBranch || strings.Contains(branch, "..") || strings.HasPrefix(branch, "refs/") ||
+		strings.HasSuffix(branch, ".") || strings.Contains(branch+"/", ".lock/") || branch == "HEAD" {
 		return fmt.Sprintf("the annotation %s must name a branch, such as revert/web, and not %.80q", AnnotationRevertBranch, branch)
-	case gitopsv1.HasSeveralSources(spec) || spec.Source == nil:
-		return "the application has several sources, and it is not known which of them brought the manifest"
-	case spec.Source.Chart != "" || !commitName.MatchString(commit):
-		return "only a commit of a Git repository can be reverted"
 	}
 	return ""
 }

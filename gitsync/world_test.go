@@ -24,7 +24,7 @@ type world struct {
 	project *gitopsv1.AppProject
 	// settings are what holds for all Applications.
 	settings Settings
-	// commits holds manifests by revision; head is the newest.
+	// commits holds manifests by revision, with spaces between those of several sources; head is the newest.
 	commits map[string][]*unstructured.Unstructured
 	head    string
 	objects map[Key]*unstructured.Unstructured
@@ -107,7 +107,7 @@ func (w *world) observation() Observation {
 	}
 	if SyncUnderWay(w.app) != nil {
 		if sources, revisions := SourcesOfSync(w.app); !SameMaterial(o.Target, sources, revisions) {
-			m := w.material(revisions[0])
+			m := w.material(strings.Join(revisions, " "))
 			o.Running = &m
 		}
 	}
@@ -172,7 +172,7 @@ func (w *world) healthOf(k Key, live *unstructured.Unstructured) Health {
 }
 
 func (w *world) material(revision string) Material {
-	m := Material{Revisions: []string{revision}, Sources: gitopsv1.SourcesOf(w.app.Spec), SourceTypes: []gitopsv1.SourceType{gitopsv1.SourceTypeDirectory}}
+	m := Material{Revisions: strings.Fields(revision), Sources: gitopsv1.SourcesOf(w.app.Spec), SourceTypes: []gitopsv1.SourceType{gitopsv1.SourceTypeDirectory}}
 	if objects, known := w.commits[revision]; known {
 		m.Objects = objects
 	} else {

@@ -23,15 +23,8 @@ const rememberedReverts = 10
 // revert pushes what a plan that is stored asks for, and has the next pass tell what came of it.
 func (c *Controller) revert(ctx context.Context, s *seen, plan gitsync.Plan, next ctrl.Result) ctrl.Result {
 	for _, ask := range plan.Reverts {
-		want := gitsync.Want{Project: s.Project, Source: ask.Source}
-		by, err := c.Reverter.Revert(ctx, want, ask, func(ctx context.Context, parent string) (bool, error) {
-			m := c.load(ctx, s, s.Target.Sources, []string{parent}, loading{})
-			if m.Problem != "" {
-				return false, errors.New(m.Problem)
-			}
-			return ask.Brings(s.Observation, m), nil
-		})
-		r := gitsync.Reverted{Commit: ask.Commit, Branch: ask.Branch, By: by, At: c.now()}
+		by, err := c.revertOne(ctx, s, ask)
+		r := gitsync.Reverted{Held: ask.Held, Branch: ask.Branch, By: by, At: c.now()}
 		if err != nil {
 			r.Problem = err.Error()
 		}
@@ -41,11 +34,26 @@ func (c *Controller) revert(ctx context.Context, s *seen, plan gitsync.Plan, nex
 	return next
 }
 
+func (c *Controller) revertOne(ctx context.Context, s *seen, ask gitsync.Revert) (by string, err error) {
+	brings := func(ctx context.Context, change gitsync.Change, before string) (bool, error) {
+		m := c.load(ctx, s, s.Target.Sources, change.At(s.Target.Revisions, before), loading{})
+		if m.Problem != "" {
+			return false, errors.New(m.Problem)
+		}
+		return ask.Brings(s.Observation, m), nil
+	}
+	if ask, err = ask.Choose(func(change gitsync.Change) (bool, error) { return brings(ctx, change, change.Before) }); err != nil {
+		return "", err
+	}
+	want := gitsync.Want{Project: s.Project, Source: ask.Source}
+	return c.Reverter.Revert(ctx, want, ask, func(ctx context.Context, parent string) (bool, error) { return brings(ctx, ask.Change, parent) })
+}
+
 // reverted keeps what came of a revert instead of what came of an earlier attempt.
 func (m *memory) reverted(r gitsync.Reverted) {
 	kept := []gitsync.Reverted{r}
 	for _, before := range m.reverts {
-		if (before.Commit != r.Commit || before.Branch != r.Branch) && len(kept) < rememberedReverts {
+		if (before.Held != r.Held || before.Branch != r.Branch) && len(kept) < rememberedReverts {
 			kept = append(kept, before)
 		}
 	}

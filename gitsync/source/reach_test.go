@@ -57,7 +57,7 @@ func TestNoURLOfAUserLeadsToWhereNobodyIsAsked(t *testing.T) {
 		"a push": {true, func(all *Repositories, host string) error {
 			url := "https://" + host + "/x.git"
 			all.Keys = keysOf(gitopsv1.SecretTypeRepositoryWrite, map[string]string{"url": url, "password": canary})
-			_, err := all.Revert(context.Background(), want(url, "main"), gitsync.Revert{Source: gitopsv1.Source{RepoURL: url}, Commit: commit, Tracked: commit, Branch: "b"}, nil)
+			_, err := all.Revert(context.Background(), want(url, "main"), gitsync.Revert{Change: gitsync.Change{Source: gitopsv1.Source{RepoURL: url}, Commit: commit, Tracked: commit}, Branch: "b"}, nil)
 			return err
 		}},
 		"a Helm repository": {false, func(all *Repositories, host string) error {

@@ -53,7 +53,7 @@ func (r *remote) write(t *testing.T, files map[string]string) string {
 func revert(t *testing.T, all *Repositories, url, held, tracked, branch string, innocent ...string) (string, error) {
 	t.Helper()
 	w := want(url, "main")
-	ask := gitsync.Revert{Source: w.Source, Commit: held, Tracked: tracked, Branch: branch, Subject: "Revert what the canary rejected", Body: "Rollout shop/web was aborted: too many errors"}
+	ask := gitsync.Revert{Change: gitsync.Change{Source: w.Source, Commit: held, Tracked: tracked}, Branch: branch, Subject: "Revert what the canary rejected", Body: "Rollout shop/web was aborted: too many errors"}
 	return all.Revert(t.Context(), w, ask, func(_ context.Context, parent string) (bool, error) {
 		for _, one := range innocent {
 			if one == parent {
