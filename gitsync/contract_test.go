@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/utils/ptr"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
@@ -295,4 +296,23 @@ func TestTheHistoryIsAsLongAsItIsAskedFor(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestANewNamespaceIsMadeBeforeAnythingElseIsAskedAbout(t *testing.T) {
+	w := newWorld("syncPolicy: {syncOptions: [CreateNamespace=true]}")
+	w.push("aaaa", docs(manifest("ConfigMap", "good"), manifest("ConfigMap", "bad"), manifest("Job", "before", "hook=PreSync")))
+	w.recorded = func(k Key, _ *unstructured.Unstructured) { // as long as the namespace is not there the server cannot tell
+		if k.Kind == "Namespace" {
+			w.invalid[key("", "ConfigMap", "bad")] = "data: Invalid value"
+		}
+	}
+	w.sync(gitopsv1.SyncOperation{})
+	w.settle(t)
+	wantStory(t, w, "apply Namespace prod")
+	wantPhase(t, w, gitopsv1.OperationFailed, "one or more objects failed to apply (dry run)")
+	w.recorded = nil
+	clear(w.invalid)
+	w.sync(gitopsv1.SyncOperation{})
+	w.settle(t)
+	wantStory(t, w, "apply Namespace prod", "apply Job prod/before", "apply ConfigMap prod/bad", "apply ConfigMap prod/good")
 }

@@ -119,11 +119,7 @@ func (o Observation) problemOf(k Key, err error) string {
 // the first write of an operation also of those that do not live, hooks among them, so that nothing is applied if something is refused. All else of
 // the observation must be there.
 func Questions(o *Observation) (ask []Write) {
-	starting := false
-	if SyncUnderWay(o.App) != nil {
-		result := o.App.Status.OperationState.SyncResult
-		starting = result == nil || len(result.Resources) == 0
-	}
+	starting := starts(o.App)
 	seen := map[string]bool{}
 	for _, it := range o.questionable(starting) {
 		if !o.Kinds[GroupKind{it.key.Group, it.key.Kind}].Known || it.desired == nil || !it.differs {

@@ -56,8 +56,12 @@ func (d *decision) run(state *gitopsv1.OperationState, m Material) {
 		a.dryRun()
 		return
 	}
-	if len(state.SyncResult.Resources) == 0 && !a.gate() {
+	if starts(d.app) && !a.gate() {
 		d.fail(gitopsv1.OperationFailed, a.gateMessage())
+		return
+	}
+	if w := a.namespaceFirst(); w != nil {
+		a.plan.Apply = [][]Write{{*w}}
 		return
 	}
 	a.skipPrunes()
@@ -164,6 +168,28 @@ func (a *attempt) set(t Task, status gitopsv1.ResultCode, phase gitopsv1.Operati
 	}
 	r.Status, r.HookPhase, r.Message = status, phase, a.mask.Text(message)
 	setResult(a.state.SyncResult, r)
+}
+
+// starts reports whether the sync under way has written nothing yet but the Namespace of its destination, without which no dry run could tell much.
+func starts(app *gitopsv1.Application) bool {
+	if SyncUnderWay(app) == nil {
+		return false
+	}
+	r := app.Status.OperationState.SyncResult
+	return r == nil || !slices.ContainsFunc(r.Resources, func(one gitopsv1.ResourceResult) bool {
+		return one.Group != "" || one.Kind != "Namespace" || one.Name != app.Spec.Destination.Namespace
+	})
+}
+
+// namespaceFirst is the write of the destination's Namespace where the operation makes it: it comes alone, so that all else can be asked about before
+// anything of it is written. Nil if there is nothing to make, or if it was tried.
+func (a *attempt) namespaceFirst() *Write {
+	for _, t := range a.tasks {
+		if !t.Prune && isNamespaceOf(a, t) && a.live(t.Key) == nil && a.result(t) == nil {
+			return a.write(t, a.itemOf(t, nil).desired, nil)
+		}
+	}
+	return nil
 }
 
 // uncompared says why an object of the operation could not be compared, which would pass for one that is as Git says; empty if all could.
