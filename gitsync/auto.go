@@ -82,7 +82,7 @@ const windowLook = 30 * time.Second
 
 // hasWork reports whether a sync would do anything: what only needs pruning counts only if that is allowed, and what a canary rejected does not.
 func (d *decision) hasWork() bool {
-	return slices.ContainsFunc(d.items, func(it item) bool {
+	return d.namespaceAsked() || slices.ContainsFunc(d.items, func(it item) bool {
 		return d.isFree(it) && (it.desired != nil || gitopsv1.Prunes(d.app.Spec))
 	})
 }
@@ -98,7 +98,7 @@ func (d *decision) sameAsLast(last *gitopsv1.OperationState) bool {
 	switch {
 	case r == nil:
 		return !last.Phase.Completed()
-	case last.Phase.Completed() && wasPartial(last.Operation):
+	case last.Phase.Completed() && (wasPartial(last.Operation) || d.namespaceAsked()):
 		return false
 	case gitopsv1.HasSeveralSources(d.app.Spec):
 		return equality.Semantic.DeepEqual(r.Sources, d.app.Spec.Sources) && (slices.Equal(r.Revisions, d.o.Target.Revisions) || d.sameContent(last))

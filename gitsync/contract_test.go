@@ -316,3 +316,37 @@ func TestANewNamespaceIsMadeBeforeAnythingElseIsAskedAbout(t *testing.T) {
 	w.settle(t)
 	wantStory(t, w, "apply Namespace prod", "apply Job prod/before", "apply ConfigMap prod/bad", "apply ConfigMap prod/good")
 }
+
+func TestAChangeOfWhatTheNamespaceCarriesIsSynced(t *testing.T) {
+	for name, source := range map[string]string{"": "", "of several sources": `sources: [{repoURL: "https://git.example.com/org/repo.git", path: shop}]`} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(source + automated + "  syncOptions: [CreateNamespace=true]\n  managedNamespaceMetadata: {labels: {team: a}}\n")
+			w.push("aaaa", docs(config, manifest("Job", "after", "hook=PostSync")))
+			w.settle(t)
+			namespace := Key{Kind: "Namespace", Name: "prod"}
+			carries := func() string { return w.objects[namespace].GetLabels()["team"] }
+			if carries() != "a" {
+				t.Fatalf("it carries %q", carries())
+			}
+			w.story = nil
+			w.settle(t)
+			wantStory(t, w)
+			// A heal of something else says nothing about the Namespace.
+			w.objects[key("", "ConfigMap", "settings")].Object["data"] = map[string]any{"a": "drift"}
+			w.settle(t)
+			w.app = w.app.DeepCopy()
+			w.app.Spec.SyncPolicy.ManagedNamespaceMetadata.Labels["team"] = "b"
+			o := w.observation()
+			if s := Decide(o).App.Status.Sync.Status; s != gitopsv1.SyncOutOfSync {
+				t.Errorf("it is %s", s)
+			}
+			w.story = nil
+			w.now = w.now.Add(time.Minute)
+			w.settle(t)
+			wantStory(t, w, "apply Namespace prod", "delete Job prod/after", "apply Job prod/after")
+			if carries() != "b" || w.app.Status.Sync.Status != gitopsv1.SyncSynced {
+				t.Errorf("it carries %q and is %s", carries(), w.app.Status.Sync.Status)
+			}
+		})
+	}
+}

@@ -59,6 +59,9 @@ func keyOfStatus(r gitopsv1.ResourceStatus) Key { return Key{r.Group, r.Kind, r.
 
 func (d *decision) syncStatus() gitopsv1.SyncStatusCode {
 	state := gitopsv1.SyncSynced
+	if d.namespaceAsked() {
+		state = gitopsv1.SyncOutOfSync
+	}
 	for _, it := range d.items {
 		if it.problem != "" {
 			return gitopsv1.SyncUnknown

@@ -52,6 +52,9 @@ func (d *decision) start(op gitopsv1.Operation) {
 		if op.Sync.Source != nil {
 			state.SyncResult.Source = *op.Sync.Source
 		}
+		if before := d.app.Status.OperationState; before != nil && before.SyncResult != nil {
+			state.SyncResult.ManagedNamespaceMetadata = before.SyncResult.ManagedNamespaceMetadata // until this one gives it another
+		}
 	}
 	d.app.Status.OperationState = state
 	who, to := "automated sync", d.o.Target.revision()

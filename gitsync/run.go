@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
@@ -128,7 +129,7 @@ func (a *attempt) makesNamespace() bool {
 	if !CreatesNamespace(a.o) {
 		return false
 	}
-	return a.app.Spec.SyncPolicy != nil && a.app.Spec.SyncPolicy.ManagedNamespaceMetadata != nil ||
+	return a.namespaceMetadata() != nil ||
 		a.live(Key{Kind: "Namespace", Name: name}) == nil || a.result(Task{Phase: PreSync, Key: Key{Kind: "Namespace", Name: name}}) != nil
 }
 
@@ -137,6 +138,9 @@ func (d *decision) live(k Key) *Live { return d.living[k] }
 // fillResult names what is synced, which an operation without a revision learns only now.
 func (a *attempt) fillResult(m Material) {
 	r := a.state.SyncResult
+	if sync := a.state.Operation.Sync; len(sync.Resources) == 0 && !sync.DryRun {
+		r.ManagedNamespaceMetadata = a.namespaceMetadata()
+	}
 	if gitopsv1.HasSeveralSources(a.app.Spec) || len(a.state.Operation.Sync.Sources) > 0 {
 		r.Revisions, r.Sources = m.Revisions, m.Sources
 		return
@@ -145,9 +149,25 @@ func (a *attempt) fillResult(m Material) {
 	if len(m.Sources) > 0 {
 		r.Source = m.Sources[0]
 	}
-	if p := a.app.Spec.SyncPolicy; p != nil && gitopsv1.SyncOption(syncOptions(a.o), "CreateNamespace") == "true" {
-		r.ManagedNamespaceMetadata = p.ManagedNamespaceMetadata
+}
+
+// namespaceMetadata is what the destination's Namespace is to carry; nil if that is nobody's business.
+func (d *decision) namespaceMetadata() *gitopsv1.ManagedNamespaceMetadata {
+	if p := d.app.Spec.SyncPolicy; p != nil && CreatesNamespace(d.o) {
+		return p.ManagedNamespaceMetadata
 	}
+	return nil
+}
+
+// namespaceAsked reports whether the destination's Namespace is to carry something else than what the last sync gave it. What lives there is not
+// compared, because several Applications may have the same destination.
+func (d *decision) namespaceAsked() bool {
+	var given *gitopsv1.ManagedNamespaceMetadata
+	if s := d.app.Status.OperationState; s != nil && s.SyncResult != nil {
+		given = s.SyncResult.ManagedNamespaceMetadata
+	}
+	asked := d.namespaceMetadata()
+	return asked != nil && !equality.Semantic.DeepEqual(asked, given)
 }
 
 func (a *attempt) result(t Task) *gitopsv1.ResourceResult {

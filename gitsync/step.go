@@ -134,9 +134,9 @@ func (a *attempt) itemOf(t Task, live *Live) item {
 		return a.items[t.Key]
 	}
 	ns := t.Desired.DeepCopy()
-	if p := a.app.Spec.SyncPolicy; p != nil && p.ManagedNamespaceMetadata != nil {
-		ns.SetLabels(p.ManagedNamespaceMetadata.Labels)
-		ns.SetAnnotations(p.ManagedNamespaceMetadata.Annotations)
+	if m := a.namespaceMetadata(); m != nil {
+		ns.SetLabels(m.Labels)
+		ns.SetAnnotations(m.Annotations)
 	}
 	it := item{key: t.Key, desired: ns, live: live, differs: true}
 	if live != nil {
