@@ -28,6 +28,8 @@ func main() {
 	_ = flags.Parse(os.Args[1:]) // it exits where there is something wrong
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	context.AfterFunc(ctx, stop)
+	ctx, restore := signal.NotifyContext(ctx, syscall.SIGPIPE) // what is printed goes nowhere any more, and clearing up must not die of that
+	defer restore()
 	for _, suite := range []struct {
 		name, file string
 		measure    func(context.Context, *fleet) (markdown string, err error)
