@@ -116,7 +116,8 @@ func open(ctx context.Context, identity gitsync.Cluster, config *rest.Config, ch
 		return nil, fmt.Errorf("connecting to cluster %s: %w", identity.Server, err)
 	}
 	c := newCluster(identity, direct, mapper, changed)
-	options := cache.Options{HTTPClient: httpClient, Mapper: mapper, Scheme: scheme, DefaultTransform: slim, ReaderFailOnMissingInformer: true, DefaultWatchErrorHandler: c.lost}
+	watching := &http.Client{Transport: patient{doors, httpClient.Transport}, Timeout: httpClient.Timeout}
+	options := cache.Options{HTTPClient: watching, Mapper: mapper, Scheme: scheme, DefaultTransform: slim, ReaderFailOnMissingInformer: true, DefaultWatchErrorHandler: c.lost}
 	if len(identity.Namespaces) > 0 {
 		options.DefaultNamespaces = map[string]cache.Config{}
 	}

@@ -35,10 +35,50 @@ type gate struct {
 	// waiting are the moments at which requests were sent that have not been answered; answered is when the last answer came.
 	waiting  map[*http.Request]time.Time
 	answered time.Time
+	// opened is closed by each answer.
+	opened chan struct{}
 }
 
 func newGate() *gate {
-	return &gate{clock: time.Now, waiting: map[*http.Request]time.Time{}}
+	return &gate{clock: time.Now, waiting: map[*http.Request]time.Time{}, opened: make(chan struct{})}
+}
+
+// closedError says why nothing is sent at present.
+type closedError struct{ error }
+
+func (c closedError) Unwrap() error { return c.error }
+
+// patient has requests wait until the gate lets them pass, for those who would only come back later and later.
+type patient struct {
+	gate *gate
+	next http.RoundTripper
+}
+
+// RoundTrip sends a request, which has no body, once it may be sent.
+func (p patient) RoundTrip(r *http.Request) (*http.Response, error) {
+	for {
+		answer, err := p.next.RoundTrip(r)
+		if !errors.As(err, &closedError{}) {
+			return answer, err
+		}
+		opened, after := p.gate.opening()
+		select {
+		case <-opened:
+		case <-time.After(after):
+		case <-r.Context().Done():
+			return nil, err
+		}
+	}
+}
+
+// WrappedRoundTripper lets the Kubernetes libraries find the connection.
+func (p patient) WrappedRoundTripper() http.RoundTripper { return p.next }
+
+// opening tells when the gate opens, and when it is worth to try it before.
+func (g *gate) opening() (opened <-chan struct{}, after time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.opened, max(g.until.Sub(g.clock()), firstRest)
 }
 
 // wrap puts the gate in front of a connection.
@@ -92,7 +132,7 @@ func (g *gate) enter(r *http.Request) error {
 	defer g.mu.Unlock()
 	now := g.clock()
 	if why := g.doubt(now); why != nil && (now.Before(g.until) || g.asking(now)) {
-		return why
+		return closedError{why}
 	}
 	g.waiting[r] = now
 	return nil
@@ -130,6 +170,8 @@ func (g *gate) leave(r *http.Request, answer *http.Response, err error) {
 	switch {
 	case err == nil && answer.StatusCode != http.StatusUnauthorized:
 		g.trouble, g.until, g.rest, g.answered = nil, time.Time{}, 0, now
+		close(g.opened)
+		g.opened = make(chan struct{})
 		return
 	case err == nil:
 		err = errRefusesCredentials

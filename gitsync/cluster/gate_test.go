@@ -167,3 +167,32 @@ func TestARequestThatItsSenderGivesUpSoonSaysNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestAWatchWaitsUntilTheDestinationAnswersAgain(t *testing.T) {
+	f := newFar(t)
+	if err := f.gets(reply{err: errGone}); !errors.Is(err, errGone) {
+		t.Fatal(err)
+	}
+	f.client = patient{f.gate, f.client}
+	given, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, end := f.send(given); !errors.Is(<-end, errGone) {
+		t.Error("who is not waited for any more is not told why there is no answer")
+	}
+	waited := make(chan error, 1)
+	go func() {
+		answer, end := f.send(t.Context())
+		if answer != nil {
+			answer <- reply{code: http.StatusOK}
+		}
+		waited <- <-end
+	}()
+	another, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://far.example", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.gate.leave(another, &http.Response{StatusCode: http.StatusOK}, nil)
+	if err := <-waited; err != nil {
+		t.Errorf("it has not waited: %v", err)
+	}
+}

@@ -79,6 +79,16 @@ func (r *recent) forget(o *unstructured.Unstructured) {
 	delete(r.writes, recentKey{o.GroupVersionKind(), gitsync.KeyOf(o)})
 }
 
+// gone forgets what was written to an object that has gone since, unless another one has its name by now.
+func (r *recent) gone(o *unstructured.Unstructured) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := recentKey{o.GroupVersionKind(), gitsync.KeyOf(o)}
+	if w, ok := r.writes[k]; ok && w.object.GetUID() == o.GetUID() {
+		delete(r.writes, k)
+	}
+}
+
 // newest is the newer one of what the cache shows and what we wrote; unsure is true if that is not shown though it should be by now.
 func (r *recent) newest(gvk schema.GroupVersionKind, key gitsync.Key, cached *unstructured.Unstructured, now time.Time) (o *unstructured.Unstructured, unsure bool) {
 	r.mu.Lock()

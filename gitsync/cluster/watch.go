@@ -207,16 +207,24 @@ func (c *Cluster) begin(ctx context.Context, gvk schema.GroupVersionKind) error 
 	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
 		AddFunc:    c.tell,
 		UpdateFunc: func(before, after any) { c.told(before, after) },
-		DeleteFunc: c.tell,
+		DeleteFunc: c.tellGone,
 	})
 	return err
 }
 
-// tell says whose object changed.
-func (c *Cluster) tell(o any) {
+// tellGone says whose object has gone.
+func (c *Cluster) tellGone(o any) {
 	if gone, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
 		o = gone.Obj
 	}
+	if u, ok := o.(*unstructured.Unstructured); ok {
+		c.recent.gone(u)
+	}
+	c.tell(o)
+}
+
+// tell says whose object changed.
+func (c *Cluster) tell(o any) {
 	u, ok := o.(*unstructured.Unstructured)
 	if !ok {
 		return

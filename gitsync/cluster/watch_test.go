@@ -11,6 +11,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	toolscache "k8s.io/client-go/tools/cache"
+
 	"github.com/sluice-delivery/sluice/gitsync"
 )
 
@@ -29,6 +32,31 @@ func TestAKindThatTheServerRefusesIsKnownSoonAndAloud(t *testing.T) {
 		if err != nil || got.Known != want.Known || got.Namespaced != want.Namespaced || !strings.Contains(got.Unread, want.Unread) || (got.Unread == "") != (want.Unread == "") {
 			t.Errorf("%s: %+v, %v", kind, got, err)
 		}
+	}
+}
+
+func TestWhatWasMadeAndDeletedAtOnceIsGone(t *testing.T) {
+	_, w := writerTo(t, configMap)
+	made := settingsOf("us")
+	made.SetUID("first")
+	key, recent := gitsync.KeyOf(made), &w.cluster.recent
+	successor := made.DeepCopy()
+	successor.SetUID("second")
+	for name, test := range map[string]struct {
+		written, gone *unstructured.Unstructured
+		lives         bool
+	}{
+		"the same one":     {made, made, false},
+		"its predecessor":  {successor, made, true},
+		"nothing of yours": {made, settingsOf("somebody"), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			recent.remember(test.written, time.Now())
+			w.cluster.tellGone(toolscache.DeletedFinalStateUnknown{Obj: test.gone})
+			if o, err := w.cluster.newest(t.Context(), configMap, key, nil); err != nil || (o != nil) != test.lives {
+				t.Errorf("%v, %v", o, err)
+			}
+		})
 	}
 }
 
