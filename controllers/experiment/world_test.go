@@ -85,47 +85,17 @@ func (w *world) pass() (ctrl.Result, error) {
 // settle lets the controller, the pods and the analyses work, and time pass where somebody waits for it, until nothing changes any more.
 func (w *world) settle() {
 	w.t.Helper()
-	quiet := 0
-	for range 500 {
-		before := len(w.Made)
-		next, err := w.pass()
+	w.Settle(w.t, &w.at, kubetest.Rest{Passes: 3, Longest: 5 * time.Minute}, w.pass, func() bool {
 		moved := w.playPods()
 		w.playRuns()
-		w.at = w.at.Add(50 * time.Millisecond)
-		switch {
-		case err != nil:
-			w.at = w.at.Add(time.Second)
-			quiet = 0
-		case moved || len(w.Made) > before:
-			quiet = 0
-		case next.RequeueAfter > 0 && next.RequeueAfter < 5*time.Minute:
-			w.at = w.at.Add(next.RequeueAfter)
-			quiet = 0
-		default:
-			if quiet++; quiet == 3 {
-				return
-			}
-		}
-	}
-	w.t.Fatalf("nothing settles; the last writes are %v", w.Made[max(0, len(w.Made)-10):])
+		return moved
+	})
 }
 
 // playPods plays the ReplicaSet controller and the kubelets; it reports whether anything changed.
 func (w *world) playPods() bool {
 	w.t.Helper()
-	moved := false
-	for _, set := range w.sets() {
-		size := ptr.Deref(set.Spec.Replicas, 1)
-		if set.Status.Replicas == size && set.Status.AvailableReplicas == size {
-			continue
-		}
-		set.Status.Replicas, set.Status.ReadyReplicas, set.Status.AvailableReplicas = size, size, size
-		if err := w.server.Status().Update(w.ctx(), &set); err != nil {
-			w.t.Fatal(err)
-		}
-		moved = true
-	}
-	return moved
+	return kubetest.Run(w.ctx(), w.t, w.server, w.sets())
 }
 
 // playRuns plays the controller of AnalysisRuns.

@@ -111,49 +111,19 @@ func (w *world) pass() (ctrl.Result, error) {
 // It fails the test if that takes too long.
 func (w *world) settle() {
 	w.t.Helper()
-	quiet := 0
-	for range 1000 {
+	pass := func() (ctrl.Result, error) {
 		if w.before != nil {
 			w.before()
 		}
-		before := len(w.Made)
-		next, err := w.pass()
-		moved := w.playPods()
-		w.at = w.at.Add(50 * time.Millisecond)
-		switch {
-		case err != nil:
-			w.at = w.at.Add(time.Second)
-			quiet = 0
-		case moved || len(w.Made) > before:
-			quiet = 0
-		case next.RequeueAfter > 0 && next.RequeueAfter < 2*time.Minute:
-			w.at = w.at.Add(next.RequeueAfter)
-			quiet = 0
-		default:
-			if quiet++; quiet == max(3, w.patient) {
-				return
-			}
-		}
+		return w.pass()
 	}
-	w.t.Fatalf("nothing settles; the last writes are %v", w.Made[max(0, len(w.Made)-10):])
+	w.Settle(w.t, &w.at, kubetest.Rest{Passes: max(3, w.patient), Longest: 2 * time.Minute}, pass, w.playPods)
 }
 
 // playPods plays the ReplicaSet controller and the kubelets; it reports whether anything changed.
 func (w *world) playPods() bool {
 	w.t.Helper()
-	moved := false
-	for _, set := range w.sets() {
-		size := ptr.Deref(set.Spec.Replicas, 1)
-		if set.Status.Replicas == size && set.Status.AvailableReplicas == size {
-			continue
-		}
-		set.Status.Replicas, set.Status.ReadyReplicas, set.Status.AvailableReplicas = size, size, size
-		if err := w.server.Status().Update(w.ctx(), &set); err != nil {
-			w.t.Fatal(err)
-		}
-		moved = true
-	}
-	return moved
+	return kubetest.Run(w.ctx(), w.t, w.server, w.sets())
 }
 
 func (w *world) sets() []appsv1.ReplicaSet {
