@@ -155,7 +155,7 @@ func (c *Cluster) lost(ctx context.Context, r *toolscache.Reflector, err error) 
 		again := time.Since(w.refused) < refusedWithin
 		w.refused = time.Now()
 		switch {
-		case !again || w.err != nil:
+		case !again || w.err != nil || w.cancel == nil: // nobody has begun to watch, if this is of an earlier watch
 		case w.tried.IsZero():
 			w.cancel(err)
 		default:
