@@ -188,13 +188,29 @@ func (c *Cluster) Kinds(ctx context.Context, kinds []gitsync.GroupKind) (map[git
 	return known, nil
 }
 
+// knows reports whether the destination serves a kind. Of one that is watched that is not looked up again for each object.
+func (c *Cluster) knows(gvk schema.GroupVersionKind) (bool, error) {
+	c.mu.Lock()
+	w := c.watched[gvk]
+	watched := w != nil && !w.tried.IsZero() && w.err == nil
+	c.mu.Unlock()
+	if watched {
+		return true, nil
+	}
+	_, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	if meta.IsNoMatchError(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("asking cluster %s for kind %s: %w", c.Identity.Server, gvk.Kind, err)
+	}
+	return true, nil
+}
+
 // Live reads one object; nil if it does not exist or its kind is not known. It is that of the cache itself, which nobody may change.
 func (c *Cluster) Live(ctx context.Context, gvk schema.GroupVersionKind, key gitsync.Key) (*unstructured.Unstructured, error) {
-	if _, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version); err != nil {
-		if meta.IsNoMatchError(err) {
-			return nil, nil
-		}
-		return nil, fmt.Errorf("asking cluster %s for kind %s: %w", c.Identity.Server, gvk.Kind, err)
+	if known, err := c.knows(gvk); !known {
+		return nil, err
 	}
 	name := client.ObjectKey{Namespace: key.Namespace, Name: key.Name}
 	if c.once != nil {
@@ -243,11 +259,8 @@ func (c *Cluster) List(ctx context.Context, gvk schema.GroupVersionKind) ([]*uns
 }
 
 func (c *Cluster) list(ctx context.Context, gvk schema.GroupVersionKind, opts ...client.ListOption) ([]*unstructured.Unstructured, error) {
-	if _, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version); err != nil {
-		if meta.IsNoMatchError(err) {
-			return nil, nil
-		}
-		return nil, fmt.Errorf("asking cluster %s for kind %s: %w", c.Identity.Server, gvk.Kind, err)
+	if known, err := c.knows(gvk); !known {
+		return nil, err
 	}
 	if err := c.watch(ctx, gvk); apierrors.IsNotFound(err) {
 		return nil, nil
