@@ -2,6 +2,7 @@ package render
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -92,11 +93,13 @@ func (f *folder) take(name, real string, text []byte) error {
 		}
 		return f.add(o)
 	}
-	added, err := f.documents(name, text)
+	before := len(f.objects)
+	err = f.documents(name, text)
 	if err == nil {
 		return nil
 	}
-	if looksReal := bytes.Contains(text, []byte("apiVersion:")) && bytes.Contains(text, []byte("kind:")) && bytes.Contains(text, []byte("metadata:")); looksReal || added > 0 {
+	looksReal := bytes.Contains(text, []byte("apiVersion:")) && bytes.Contains(text, []byte("kind:")) && bytes.Contains(text, []byte("metadata:"))
+	if looksReal || len(f.objects) > before || errors.Is(err, errTooMany) {
 		return err
 	}
 	f.warn("%s was left out, because it is no manifest: %v", name, err)

@@ -43,7 +43,7 @@ func (t *tree) helm(o order, refs map[string]*tree, env *environment) (collectio
 	}
 	made := collection{warnings: v.warnings}
 	for _, d := range documents {
-		if _, err := made.documents(d.Name, []byte(d.Text)); err != nil {
+		if err := made.documents(d.Name, []byte(d.Text)); err != nil {
 			return collection{}, fmt.Errorf("%s: %w", d.Name, err)
 		}
 	}

@@ -35,6 +35,9 @@ func (c *collection) warn(format string, args ...any) {
 	}
 }
 
+// errTooMany is an error wherever the objects come from.
+var errTooMany = fmt.Errorf("there are more than %d objects", maxObjects)
+
 // add takes an object, or the items of a list.
 func (c *collection) add(o map[string]any) error {
 	kind, _ := o["kind"].(string)
@@ -44,7 +47,7 @@ func (c *collection) add(o map[string]any) error {
 	items, listed := o["items"]
 	if !listed || !strings.HasSuffix(kind, "List") {
 		if len(c.objects) >= maxObjects {
-			return fmt.Errorf("there are more than %d objects", maxObjects)
+			return errTooMany
 		}
 		c.objects = append(c.objects, o)
 		return nil
@@ -66,19 +69,19 @@ func (c *collection) add(o map[string]any) error {
 }
 
 // documents adds the objects of a YAML text up to the first document that is none, which is the error.
-func (c *collection) documents(name string, text []byte) (added int, err error) {
+func (c *collection) documents(name string, text []byte) error {
 	split := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
 	for n := 1; ; n++ {
 		document, err := split.Read()
 		if errors.Is(err, io.EOF) {
-			return added, nil
+			return nil
 		}
 		if err != nil {
-			return added, err
+			return err
 		}
 		o, twice, err := decode(document)
 		if err != nil {
-			return added, fmt.Errorf("document %d: %w", n, err)
+			return fmt.Errorf("document %d: %w", n, err)
 		}
 		if len(o) == 0 {
 			continue
@@ -87,9 +90,8 @@ func (c *collection) documents(name string, text []byte) (added int, err error) 
 			c.warn("%s, document %d: the last value counts: %v", name, n, twice)
 		}
 		if err := c.add(o); err != nil {
-			return added, fmt.Errorf("document %d: %w", n, err)
+			return fmt.Errorf("document %d: %w", n, err)
 		}
-		added++
 	}
 }
 

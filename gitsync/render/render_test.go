@@ -71,7 +71,7 @@ func checkout(dir string) gitsync.Checkout {
 	}}
 }
 
-func newRenderer() *Renderer { return &Renderer{Timeout: 20 * time.Second, Memory: 256 << 20} }
+func newRenderer() *Renderer { return &Renderer{Timeout: time.Minute, Memory: 256 << 20} }
 
 // rendered gives the names of what the files become.
 func rendered(t *testing.T, files map[string]string, source gitopsv1.Source) ([]string, gitsync.Rendering, error) {
