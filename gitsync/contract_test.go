@@ -350,3 +350,37 @@ func TestAChangeOfWhatTheNamespaceCarriesIsSynced(t *testing.T) {
 		})
 	}
 }
+
+func TestASyncByHandIsToldThatTheRepositoryCannotBeAsked(t *testing.T) {
+	const problem = "ComparisonError: Failed to load target state: no such host"
+	for name, c := range map[string]struct {
+		known gitopsv1.SyncStatusCode
+		grace time.Duration
+		asked bool
+		says  string
+		ends  bool
+	}{
+		"for a while nobody who did not ask":   {gitopsv1.SyncSynced, time.Minute, false, "", false},
+		"for a while who asked, and it waits":  {gitopsv1.SyncSynced, time.Minute, true, problem, false},
+		"after it everybody, and it ends":      {gitopsv1.SyncSynced, 0, true, problem, true},
+		"at once where nothing was known":      {"", time.Minute, true, problem, true},
+		"at once where that nothing was known": {gitopsv1.SyncUnknown, time.Minute, true, problem, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld("")
+			w.app.Status.Sync.Status = c.known
+			if c.asked {
+				w.sync(gitopsv1.SyncOperation{})
+			}
+			o := w.observation()
+			o.Target = Material{Problem: "no such host", Unreachable: true, Grace: c.grace}
+			w.app = Decide(o).App
+			if w.told() != c.says {
+				t.Errorf("it says %q", w.told())
+			}
+			if s := w.app.Status.OperationState; (s != nil && s.Phase == gitopsv1.OperationError) != c.ends || c.asked && (w.app.Operation == nil) != c.ends {
+				t.Errorf("%s", toYAML(s))
+			}
+		})
+	}
+}

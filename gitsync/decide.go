@@ -105,12 +105,17 @@ func (d *decision) unsourced() bool {
 		return false
 	}
 	left := d.o.Target.Grace
-	waits := d.o.Target.Unreachable && left > 0 && d.app.Status.Sync.Status != ""
+	known := d.app.Status.Sync.Status
+	waits := d.o.Target.Unreachable && left > 0 && known != "" && known != gitopsv1.SyncUnknown
 	if waits {
 		d.again(left)
 		d.conditions = slices.Clone(d.app.Status.Conditions)
-	} else {
-		d.condition(gitopsv1.ConditionComparisonError, "Failed to load target state: "+d.o.Target.Problem)
+	}
+	problem := "Failed to load target state: " + d.o.Target.Problem
+	if !waits || BeginsByHand(d.app) { // whoever asked for something is told why it does not begin
+		d.condition(gitopsv1.ConditionComparisonError, problem)
+	}
+	if !waits {
 		d.app.Status.Sync.Status = gitopsv1.SyncUnknown
 		d.app.Status.Sync.ComparedTo = comparedTo(d.app.Spec)
 	}
@@ -118,7 +123,7 @@ func (d *decision) unsourced() bool {
 	case d.asksForOther():
 		d.operate()
 	case !waits:
-		d.endWith(gitopsv1.OperationError, "Failed to load target state: "+d.o.Target.Problem)
+		d.endWith(gitopsv1.OperationError, problem)
 	}
 	return true
 }

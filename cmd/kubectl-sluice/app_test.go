@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -258,7 +259,7 @@ func TestAWaitEndsWithItsTime(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if code := c.do(t, "app wait shop --delete -t 30s"); code != 0 {
+	if code := c.do(t, "app wait shop --delete -t 30s"); code != 0 || !strings.Contains(c.text(), "application argocd/shop: gone") {
 		t.Errorf("exit code %d: %s%s", code, c.text(), c.err.String())
 	}
 }
@@ -455,5 +456,31 @@ func TestASyncMayBeOfWhatHasALabel(t *testing.T) {
 		if code := c.do(t, line); code == 0 || !strings.Contains(c.err.String(), says) {
 			t.Errorf("%s: exit code %d: %s", line, code, c.err.String())
 		}
+	}
+}
+
+func TestWhoeverWaitsIsToldWhatIsInTheWay(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*gitopsv1.Application)
+		want   string
+	}{
+		"nothing": {func(*gitopsv1.Application) {}, "application argocd/shop: Unknown"},
+		"the repository": {func(app *gitopsv1.Application) {
+			app.Operation = &gitopsv1.Operation{}
+			app.Status.Conditions = []gitopsv1.ApplicationCondition{{Type: gitopsv1.ConditionOrphanedResourceWarning, Message: "orphans"}, {Type: gitopsv1.ConditionComparisonError, Message: "no such host"}}
+		}, "application argocd/shop: Unknown, operation asked for, no such host"},
+		"a deletion that is not confirmed": {func(app *gitopsv1.Application) {
+			app.DeletionTimestamp = &metav1.Time{}
+			app.Status.Conditions = []gitopsv1.ApplicationCondition{{Type: gitopsv1.ConditionDeletionError, Message: "waiting for deletion confirmation"}}
+		}, "application argocd/shop: being deleted, waiting for deletion confirmation"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			app := &gitopsv1.Application{ObjectMeta: metav1.ObjectMeta{Namespace: "argocd", Name: "shop"}}
+			app.Status.Sync.Status = gitopsv1.SyncUnknown
+			c.change(app)
+			if got := standingOf(app); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
 	}
 }

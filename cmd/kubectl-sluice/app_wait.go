@@ -185,7 +185,9 @@ func (s *session) waitAll(ctx context.Context, c client.WithWatch, keys []client
 				return s.print([]line{text(plain, words)})
 			})
 			if h.deleted && apierrors.IsNotFound(err) {
-				err = nil
+				mu.Lock()
+				err = s.print([]line{text(plain, fmt.Sprintf("application %s: gone", key))})
+				mu.Unlock()
 			}
 			problems[i] = err
 		})
@@ -261,8 +263,28 @@ func standingOf(app *gitopsv1.Application) string {
 	if st.Health.Status == gitopsv1.HealthDegraded && st.Health.Message != "" {
 		all = append(all, st.Health.Message)
 	}
+	if app.DeletionTimestamp != nil {
+		all = append(all[:1], "being deleted")
+	}
+	for _, c := range st.Conditions {
+		if inTheWay(app, c.Type) {
+			all = append(all, c.Message)
+			break // the rest app get tells
+		}
+	}
 	all = slices.DeleteFunc(all, func(word string) bool { return word == "" })
 	return all[0] + " " + strings.Join(all[1:], ", ")
+}
+
+// inTheWay reports whether a condition says why nothing goes on.
+func inTheWay(app *gitopsv1.Application, c gitopsv1.ApplicationConditionType) bool {
+	switch c {
+	case gitopsv1.ConditionInvalidSpecError, gitopsv1.ConditionComparisonError:
+		return true
+	case gitopsv1.ConditionDeletionError:
+		return app.DeletionTimestamp != nil
+	}
+	return false
 }
 
 // underWayKnown reports whether the controller has taken the operation up.
