@@ -257,7 +257,7 @@ func (c *clone) bring(ctx context.Context, git *runner, revision string) error {
 		}
 	}
 	alone := append(append([]string{"--git-dir=" + c.bare()}, fetching...), "--depth=1", "--end-of-options", git.address.remote, "+"+revision+":refs/kept/"+revision)
-	_, refused := git.ask(ctx, alone...)
+	refused := c.fetch(ctx, git, alone...)
 	if refused == nil {
 		return nil
 	}
@@ -286,6 +286,5 @@ func (c *clone) deepen(ctx context.Context, git *runner) error {
 	if _, err := os.Stat(filepath.Join(c.bare(), "shallow")); err == nil {
 		deep = append(deep, "--unshallow")
 	}
-	_, err := git.ask(ctx, append(deep, "--prune", "--end-of-options", git.address.remote, "+refs/heads/*:refs/all/heads/*", "+refs/tags/*:refs/all/tags/*")...)
-	return err
+	return c.fetch(ctx, git, append(deep, "--prune", "--end-of-options", git.address.remote, "+refs/heads/*:refs/all/heads/*", "+refs/tags/*:refs/all/tags/*")...)
 }

@@ -37,7 +37,8 @@ type runner struct {
 	installation *installation
 	lookup       dial.Lookup
 	environment  []string
-	files        string
+	// files is the folder of the private files, in the folder private.
+	private, files string
 	// ssh is how git reaches a server over SSH, and proxy what leads to it over HTTP; nil if nothing does.
 	ssh   string
 	proxy *url.URL
@@ -49,7 +50,7 @@ func (r *Repositories) runner(a address, c credentials, keys Keys) *runner {
 		lookup = net.DefaultResolver.LookupNetIP
 	}
 	return &runner{
-		address: a, hosts: r.host, credentials: c, keys: keys, timeout: r.Timeout, measures: r.measures, installation: r.installation(c), lookup: lookup,
+		address: a, hosts: r.host, credentials: c, keys: keys, timeout: r.Timeout, measures: r.measures, installation: r.installation(c), lookup: lookup, private: r.Dir,
 	}
 }
 
@@ -65,17 +66,33 @@ func (r *runner) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "sluice-git-")
+	// A process that is killed leaves them behind, and the next one empties this folder.
+	if err = os.MkdirAll(r.private, 0o700); err == nil {
+		r.files, err = os.MkdirTemp(r.private, "credentials-")
+	}
 	if err != nil {
 		return fmt.Errorf("making a private folder for credentials: %w", err)
 	}
-	r.files = dir
-	c := r.credentials.data
 	write := func(name, text string) string {
-		file := filepath.Join(dir, name)
+		file := filepath.Join(r.files, name)
 		err = errors.Join(err, os.WriteFile(file, []byte(text), 0o600))
 		return file
 	}
+	settings := r.settings(write)
+	r.ssh = sshCommand(r.credentials.data, r.keys.KnownHosts, write)
+	r.environment = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.files, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull,
+		"GIT_ALLOW_PROTOCOL=none", "GIT_SSH_VARIANT=ssh", "GIT_LFS_SKIP_SMUDGE=1", "GIT_NO_REPLACE_OBJECTS=1", "GIT_ATTR_NOSYSTEM=1", fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(settings))}
+	for i, s := range settings {
+		r.environment = append(r.environment, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, s[0]), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, s[1]))
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("writing credentials for git: %w", err), r.close())
+	}
+	return nil
+}
+
+// settings are those of git, whose secrets are in private files or in the environment alone.
+func (r *runner) settings(write func(name, text string) string) [][2]string {
 	settings := [][2]string{
 		{"core.hooksPath", os.DevNull}, {"core.fsmonitor", "false"}, {"gc.auto", "0"}, {"maintenance.auto", "false"}, {"credential.helper", ""},
 		{"http.followRedirects", "false"}, {"http.lowSpeedLimit", "1000"}, {"http.lowSpeedTime", "15"}, {"fetch.fsckObjects", "true"},
@@ -84,6 +101,7 @@ func (r *runner) prepare(ctx context.Context) error {
 		// As on machines of 32 bits, so that no more than some hundred MiB of packs are mapped at a time, and large files never as a whole.
 		{"core.packedGitWindowSize", "32m"}, {"core.packedGitLimit", "256m"}, {"core.bigFileThreshold", "64m"}, {"pack.threads", "1"},
 	}
+	c := r.credentials.data
 	if h := r.credentials.header(); h != "" {
 		settings = append(settings, [2]string{"http.extraHeader", h})
 	}
@@ -100,17 +118,7 @@ func (r *runner) prepare(ctx context.Context) error {
 		// The proxy looks names up: that of socks5 does so only under its other name.
 		settings = append(settings, [2]string{"http.proxy", strings.Replace(r.proxy.String(), "socks5://", "socks5h://", 1)})
 	}
-	r.ssh = sshCommand(c, r.keys.KnownHosts, write)
-	r.environment = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull,
-		"GIT_ALLOW_PROTOCOL=none", "GIT_SSH_VARIANT=ssh", "GIT_LFS_SKIP_SMUDGE=1", "GIT_NO_REPLACE_OBJECTS=1",
-		"GIT_ATTR_NOSYSTEM=1", fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(settings))}
-	for i, s := range settings {
-		r.environment = append(r.environment, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, s[0]), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, s[1]))
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("writing credentials for git: %w", err), r.close())
-	}
-	return nil
+	return settings
 }
 
 // sshCommand reads no configuration but its own, and trusts only hosts that are known.

@@ -46,3 +46,40 @@ func TestACloneForgetsOldCommitsAndStillGivesThoseThatAreAskedFor(t *testing.T) 
 	}
 	fetch(first, "one")
 }
+
+func TestALockThatAKilledGitLeftBehindKeepsNobodyOut(t *testing.T) {
+	r := serve(t)
+	all := repositories(t, r.url, canary)
+	for i, text := range []string{"one", "two"} {
+		files, err := all.Fetch(t.Context(), want(r.url, ""), r.commit(t, text))
+		if err != nil {
+			t.Fatalf("commit %d: %v", i, err)
+		}
+		files.Release()
+		for _, c := range all.clones {
+			if err := os.WriteFile(filepath.Join(c.what.bare(), "shallow.lock"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestCredentialsLieWhereTheNextProcessRemovesThem(t *testing.T) {
+	r := serve(t)
+	r.commit(t, "one")
+	all := repositories(t, r.url, canary)
+	a, err := parseAddress(r.url, all.Schemes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	git := all.runner(a, credentials{data: map[string]string{"sshPrivateKey": canary}}, Keys{})
+	if err := git.prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if key, err := filepath.Glob(filepath.Join(all.Dir, "*", "key")); err != nil || len(key) != 1 {
+		t.Errorf("the key lies in %v, %v", key, err)
+	}
+	if err := git.close(); err != nil || folders(t, all) != 0 {
+		t.Errorf("%v, and %d folders are left", err, folders(t, all))
+	}
+}

@@ -2,10 +2,13 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -105,4 +108,28 @@ func (s *shelf) unused() bool {
 		}
 	}
 	return true
+}
+
+// fetch runs git where it fetches into the clone.
+func (c *clone) fetch(ctx context.Context, git *runner, args ...string) error {
+	_, err := git.ask(ctx, args...)
+	if err != nil {
+		return errors.Join(err, c.tidy())
+	}
+	return nil
+}
+
+// tidy removes what a git that was killed leaves behind: unfinished packs, which would fill the disk, and locks, which would keep everybody out.
+func (c *clone) tidy() error {
+	objects := filepath.Join(c.bare(), "objects")
+	return filepath.WalkDir(c.bare(), func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		unfinished := strings.HasPrefix(entry.Name(), "tmp_") || strings.HasSuffix(entry.Name(), ".temp")
+		if strings.HasSuffix(entry.Name(), ".lock") || unfinished && strings.HasPrefix(file, objects) {
+			return os.Remove(file)
+		}
+		return nil
+	})
 }
