@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/sluice-delivery/sluice/gitsync"
 )
@@ -49,10 +50,14 @@ func (r *Repositories) complete(ctx context.Context, want gitsync.Want, git *run
 	if !extra.any() {
 		return nil
 	}
+	late := time.NewTimer(r.waits())
+	defer late.Stop()
 	select {
 	case e.turn <- struct{}{}:
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for the files of %s: %w", git.address.shown, ctx.Err())
+	case <-late.C:
+		return fmt.Errorf("waiting for the files of %s: %w", git.address.shown, &gitsync.UnreachableError{Cause: errHeldUp, Again: againAfter})
 	}
 	defer func() { <-e.turn }()
 	if !e.missing {

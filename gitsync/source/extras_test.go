@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -263,4 +265,40 @@ func TestObjectsOfLFSThatAreNotWhatTheirPointersSayAreRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestNobodyWaitsForLongWhileAnotherFetchesObjects(t *testing.T) {
+	const manifest = "kind: ConfigMap\n"
+	asked, hung := make(chan struct{}), make(chan struct{})
+	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(asked)
+		<-hung
+		_, _ = io.WriteString(w, manifest)
+	}))
+	defer store.Close()
+	url, commit := stocked(t, map[string]string{"a.yaml": pointerTo(manifest, len(manifest))}, map[string]string{oidOf(manifest): manifest}, store.URL)
+	all := asking(t, "enableLfs", url)
+	all.patience = 50 * time.Millisecond
+	first := make(chan error, 1)
+	go func() {
+		files, err := all.Fetch(context.Background(), want(url, ""), commit)
+		if err == nil {
+			files.Release()
+		}
+		first <- err
+	}()
+	<-asked
+	var gone *gitsync.UnreachableError
+	if _, err := all.Fetch(t.Context(), want(url, ""), commit); !errors.As(err, &gone) || gone.Again <= 0 || !errors.Is(err, errHeldUp) {
+		t.Errorf("while another fetches them: %v", err)
+	}
+	close(hung)
+	if err := <-first; err != nil {
+		t.Errorf("who fetched them: %v", err)
+	}
+	files, err := all.Fetch(t.Context(), want(url, ""), commit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files.Release()
 }
