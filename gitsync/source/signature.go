@@ -95,6 +95,10 @@ func (c *clone) verifyAs(ctx context.Context, git *runner, revision string, stri
 	if _, found := c.verified.Load(known); found {
 		return nil
 	}
+	// The files may be there still when the clone that they are from was begun anew.
+	if err := c.bring(ctx, git, revision); err != nil {
+		return err
+	}
 	commits := []string{revision}
 	if strict {
 		if err := c.deepen(ctx, git); err != nil {

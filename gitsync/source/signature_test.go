@@ -156,6 +156,34 @@ func TestOnlyCommitsWithTheSignaturesThatAProjectWantsAreFetched(t *testing.T) {
 	}
 }
 
+func TestFilesThatAreThereStillAreVerifiedThoughTheirCloneBeganAnew(t *testing.T) {
+	alice := newPerson(t, "alice", time.Now(), 0)
+	r := serve(t)
+	r.commit(t, "one")
+	first := alice.sign(t, r, "")
+	r.commit(t, "two")
+	second := alice.sign(t, r, "")
+	all := repositories(t, r.url, canary)
+	plain := all.Keys
+	all.Keys = func(ctx context.Context) (Keys, error) {
+		k, err := plain(ctx)
+		k.Signers = map[string]string{"alice": alice.public(t)}
+		return k, err
+	}
+	w := want(r.url, "")
+	w.Project = &gitopsv1.AppProject{Spec: gitopsv1.AppProjectSpec{SignatureKeys: []gitopsv1.SignatureKey{{KeyID: alice.id()}}}}
+	for _, commit := range []string{first, second, first} {
+		files, err := all.Fetch(t.Context(), w, commit)
+		if err != nil {
+			t.Fatalf("%s: %v", commit, err)
+		}
+		defer files.Release()
+		for _, c := range all.clones {
+			c.what.fetched = maxFetched
+		}
+	}
+}
+
 func TestChartsAreRefusedWhereCommitsMustBeSigned(t *testing.T) {
 	all := &Repositories{Dir: t.TempDir(), Keys: keysFor("", "")}
 	for _, s := range []gitopsv1.Source{{RepoURL: "https://host/charts", Chart: "web"}, {RepoURL: "oci://host/web"}} {
