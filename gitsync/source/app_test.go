@@ -187,3 +187,22 @@ func TestATokenThatIsRefusedIsNotAskedForAgainByEverybody(t *testing.T) {
 		t.Errorf("the server was asked %d times", n)
 	}
 }
+
+func TestTheProofOfAGitHubAppStaysAtHome(t *testing.T) {
+	h := newHub(t, serve(t))
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if q.Header.Get("Authorization") != "" {
+			t.Error("the proof followed the redirect")
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	defer other.Close()
+	away := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		http.Redirect(w, q, other.URL+q.URL.Path, http.StatusTemporaryRedirect)
+	}))
+	defer away.Close()
+	_, err := h.as(t, map[string]string{"githubAppEnterpriseBaseUrl": away.URL}).Resolve(t.Context(), want(h.url+"/repo/.git", "main"))
+	if err == nil || !strings.Contains(err.Error(), "the server says Unauthorized") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -26,7 +26,9 @@ const (
 
 // chartRepository is one Helm repository as one set of credentials sees it; whoever has entered by turn may touch it.
 type chartRepository struct {
-	dir         string
+	dir string
+	// shown is its URL without user, some of whom are tokens.
+	shown       string
 	credentials credentials
 	turn, host  *queue
 	// versions of the charts that were asked for, from the index of the moment asked.
@@ -59,7 +61,7 @@ func (r *Repositories) resolveChart(ctx context.Context, want gitsync.Want, revi
 	}
 	version, err := newest(names, revision)
 	if err != nil {
-		return "", fmt.Errorf("chart %s of %s: %w", want.Source.Chart, at, err)
+		return "", fmt.Errorf("chart %s of %s: %w", want.Source.Chart, repo.shown, err)
 	}
 	return version, nil
 }
@@ -83,13 +85,13 @@ func (r *Repositories) fetchChart(ctx context.Context, want gitsync.Want, versio
 		e := repo.shelf.take(key)
 		if e == nil {
 			if e, err = r.download(ctx, repo, at, client, v); err != nil {
-				return gitsync.Checkout{}, repo.credentials.fit(fmt.Errorf("fetching chart %s %s of %s: %w", want.Source.Chart, version, at, err))
+				return gitsync.Checkout{}, repo.credentials.fit(fmt.Errorf("fetching chart %s %s of %s: %w", want.Source.Chart, version, repo.shown, err))
 			}
 			repo.shelf.put(key, e)
 		}
 		return e.checkout(&repo.shelf, key, version), nil
 	}
-	return gitsync.Checkout{}, fmt.Errorf("%s has no version %s of chart %s any more", at, version, want.Source.Chart)
+	return gitsync.Checkout{}, fmt.Errorf("%s has no version %s of chart %s any more", repo.shown, version, want.Source.Chart)
 }
 
 func (r *Repositories) openCharts(ctx context.Context, want gitsync.Want) (*chartRepository, *url.URL, *http.Client, error) {
@@ -101,6 +103,9 @@ func (r *Repositories) openCharts(ctx context.Context, want gitsync.Want) (*char
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	if c.header() != "" {
+		at.User = nil // what the Secret says counts
+	}
 	everywhere := want.Source.Helm != nil && want.Source.Helm.PassCredentials
 	client, err := browse(keys, c, at, everywhere, false)
 	if err != nil {
@@ -108,11 +113,13 @@ func (r *Repositories) openCharts(ctx context.Context, want gitsync.Want) (*char
 	}
 	id, dir := r.place("charts "+at.String()+fmt.Sprint(everywhere), c)
 	host := r.host(at.Hostname())
+	shown := *at
+	shown.User = nil
 	repo := one(r, &r.charts, id, func() *chartRepository {
-		return &chartRepository{dir: dir, credentials: c, turn: newQueue(1, r.waits()), host: host}
+		return &chartRepository{dir: dir, shown: shown.String(), credentials: c, turn: newQueue(1, r.waits()), host: host}
 	})
 	if err := repo.turn.enter(ctx); err != nil {
-		return nil, nil, nil, unreachable(fmt.Errorf("waiting for %s: %w", at, err))
+		return nil, nil, nil, unreachable(fmt.Errorf("waiting for %s: %w", repo.shown, err))
 	}
 	if err := os.MkdirAll(repo.dir, 0o700); err != nil {
 		repo.leave()
@@ -148,7 +155,7 @@ func (r *Repositories) versions(ctx context.Context, c *chartRepository, at *url
 		asked := time.Now()
 		var text bytes.Buffer
 		if err := c.get(ctx, client, bounds{r.Timeout, maxIndex}, at.JoinPath("index.yaml").String(), &text); err != nil {
-			err = c.credentials.fit(fmt.Errorf("asking %s for its charts: %w", at, err))
+			err = c.credentials.fit(fmt.Errorf("asking %s for its charts: %w", c.shown, err))
 			c.vain = inVain(ctx, err, asked)
 			return nil, err
 		}
@@ -164,11 +171,11 @@ func (r *Repositories) versions(ctx context.Context, c *chartRepository, at *url
 	limits := child.Limits{What: "reading the index", Time: r.Timeout, Memory: indexMemory, Output: maxIndex}
 	text, err := r.readers.Ask(ctx, indexCommand, limits, indexQuestion{File: c.index(), Chart: name})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", at, err)
+		return nil, fmt.Errorf("%s: %w", c.shown, err)
 	}
 	versions, err := parseIndexAnswer(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", at, err)
+		return nil, fmt.Errorf("%s: %w", c.shown, err)
 	}
 	c.versions[name] = versions
 	return versions, nil

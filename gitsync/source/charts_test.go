@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -195,6 +196,39 @@ func TestWhatIsWrongWithAChartIsToldWithoutSecrets(t *testing.T) {
 	}
 }
 
+func TestAUserInAURLIsNotToldBecauseSomeAreTokens(t *testing.T) {
+	s := serveCharts(t)
+	w := wantChart(s, "web", "1.x")
+	w.Source.RepoURL = strings.Replace(s.url, "http://", "http://token-9c1e@", 1)
+	for chart, reason := range map[string]string{"none": "the repository has no chart", "web": "no version fulfils"} {
+		w.Source.Chart, w.Source.TargetRevision = chart, ">9"
+		all := charts(t, s, canary)
+		all.Keys = keysOf(gitopsv1.SecretTypeRepository, map[string]string{"url": w.Source.RepoURL, "type": "helm", "username": "u", "password": canary})
+		if _, err := all.Resolve(t.Context(), w); err == nil || !strings.Contains(err.Error(), reason) || strings.Contains(err.Error(), "token-9c1e") {
+			t.Errorf("error %v, want %q", err, reason)
+		}
+	}
+}
+
+// sparse is an archive with a file that is said to be large, of which nothing is there.
+func sparse(t *testing.T, size int64) []byte {
+	t.Helper()
+	where := make([]byte, 512)
+	copy(where, "1\n0\n0\n")
+	// The package that writes archives writes none such, and checks no sum of these records.
+	plain := file("x", string(where))
+	plain.PAXRecords = map[string]string{"QNU.sparse.major": "1", "QNU.sparse.minor": "0", "QNU.sparse.name": "x", "QNU.sparse.realsize": fmt.Sprint(size)}
+	text, err := decompressed(bytes.NewReader(packed(t, plain)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := io.ReadAll(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.ReplaceAll(all, []byte("QNU.sparse"), []byte("GNU.sparse"))
+}
+
 func TestAHostileIndexIsRefused(t *testing.T) {
 	bomb := "a0: &a0 [x,x,x,x,x,x,x,x,x]\n"
 	for i := '1'; i <= '9'; i++ {
@@ -234,6 +268,7 @@ func TestHostileArchivesAreRefused(t *testing.T) {
 		"a file twice":               {packed(t, file("x", "1"), file("x", "2")), "file exists"},
 		"a bomb":                     {packed(t, tar.Header{Typeflag: tar.TypeReg, Name: "x", Size: 2 << 20}), "holds more than 1 MiB"},
 		"a bomb of two files":        {packed(t, tar.Header{Typeflag: tar.TypeReg, Name: "x", Size: 1 << 19}, tar.Header{Typeflag: tar.TypeReg, Name: "y", Size: 1 << 20}), "holds more than 1 MiB"},
+		"a file with holes":          {sparse(t, 7<<30), "holds more than 1 MiB"},
 		"more entries than anybody":  {packed(t, many...), "more than 50000 entries"},
 		"no archive":                 {[]byte("<html>" + strings.Repeat("x", 1000)), "reading the archive"},
 		"an archive that breaks off": {packed(t, file("x", strings.Repeat("x", 4096)))[:60], "unexpected EOF"},

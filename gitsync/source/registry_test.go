@@ -30,7 +30,10 @@ type registryServer struct {
 	tags    map[string]string
 	content map[string][]byte
 	types   map[string]string
+	// endless has lists of tags, and slow manifests, go on for ever; away is where blobs lie.
 	endless bool
+	slow    string
+	away    string
 }
 
 func digestText(text []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(text)) }
@@ -53,6 +56,15 @@ func (s *registryServer) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 			names = append(names, name)
 		}
 		_ = json.NewEncoder(w).Encode(map[string]any{"name": "org/web", "tags": names})
+	case strings.HasPrefix(path, "blobs/") && s.away != "":
+		http.Redirect(w, q, s.away+"/"+reference, http.StatusTemporaryRedirect)
+	case q.Method == http.MethodGet && s.slow != "" && reference == s.slow:
+		w.Header().Set("Content-Type", s.types[reference])
+		for q.Context().Err() == nil {
+			if _, err := w.Write(make([]byte, 1<<16)); err != nil {
+				return
+			}
+		}
 	case strings.HasPrefix(path, "manifests/") || strings.HasPrefix(path, "blobs/"):
 		digest := reference
 		if found := s.tags[reference]; found != "" {
@@ -200,6 +212,19 @@ func TestHostileArtifactsAreRefused(t *testing.T) {
 		"a link": {func(s *registryServer) {
 			s.push(t, "1", ocispec.MediaTypeImageManifest, s.layer(ocispec.MediaTypeImageLayer, packed(t, tar.Header{Typeflag: tar.TypeSymlink, Name: "x", Linkname: "/etc"})))
 		}, "neither a file nor a folder"},
+		"a manifest that is not what its digest says": {func(s *registryServer) {
+			l := s.layer(ocispec.MediaTypeImageLayerGzip, packed(t, good))
+			one := s.push(t, "1", ocispec.MediaTypeImageManifest, l)
+			s.content[one] = append(s.content[one], ' ')
+		}, "mismatch"},
+		"a manifest without end": {func(s *registryServer) {
+			s.slow = s.push(t, "1", ocispec.MediaTypeImageManifest, s.layer(ocispec.MediaTypeImageLayerGzip, packed(t, good)))
+		}, "reading its manifest"},
+		"a layer without end": {func(s *registryServer) {
+			l := s.layer(ocispec.MediaTypeImageLayerGzip, packed(t, good))
+			s.push(t, "1", ocispec.MediaTypeImageManifest, l)
+			s.slow = l.Digest.String()
+		}, "not what its digest and size say"},
 		"tags without end": {func(s *registryServer) { s.endless = true }, "listing the tags"},
 		"nothing":          {func(*registryServer) {}, "no version constraint"},
 	} {
@@ -220,6 +245,28 @@ func TestHostileArtifactsAreRefused(t *testing.T) {
 				t.Errorf("it took %s", took)
 			}
 		})
+	}
+}
+
+func TestCredentialsOfARegistryStayAtHome(t *testing.T) {
+	s := serveRegistry(t)
+	layer := s.layer(ocispec.MediaTypeImageLayerGzip, packed(t, file("a.yaml", "good")))
+	one := s.push(t, "1", ocispec.MediaTypeImageManifest, layer)
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if q.Header.Get("Authorization") != "" {
+			t.Error("the credentials followed the redirect")
+		}
+		_, _ = w.Write(s.content[layer.Digest.String()])
+	}))
+	defer other.Close()
+	s.away = other.URL
+	got, err := registries(t, s, canary).Fetch(t.Context(), wantArtifact(s, "", one), one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer got.Release()
+	if text, err := os.ReadFile(filepath.Join(got.Dir, "a.yaml")); err != nil || string(text) != "good" {
+		t.Errorf("the file says %q, %v", text, err)
 	}
 }
 

@@ -54,9 +54,13 @@ func browse(keys Keys, c credentials, home *url.URL, everywhere, bare bool) (*ht
 	if bare {
 		b.credentials = credentials{name: c.name}
 	}
-	return &http.Client{Transport: b, CheckRedirect: func(_ *http.Request, via []*http.Request) error {
+	return &http.Client{Transport: b, CheckRedirect: func(next *http.Request, via []*http.Request) error {
 		if len(via) > maxRedirects {
 			return errors.New("it redirects more than five times")
+		}
+		// What one place may know, another port of it may not.
+		if first := via[0].URL; next.URL.Scheme != first.Scheme || !strings.EqualFold(next.URL.Host, first.Host) {
+			next.Header.Del("Authorization")
 		}
 		return nil
 	}}, nil
