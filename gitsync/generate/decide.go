@@ -50,8 +50,11 @@ func (p Plan) Applied(own []gitopsv1.Application) []gitopsv1.Application {
 	for _, app := range all {
 		known[app.Name] = true
 	}
+	for _, name := range p.leaving {
+		known[name] = true
+	}
 	for _, app := range own {
-		if !known[app.Name] && !slices.Contains(p.leaving, app.Name) {
+		if !known[app.Name] {
 			all = append(all, app)
 		}
 	}

@@ -2,6 +2,7 @@ package generate
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,7 +56,7 @@ const (
 func Roll(set *gitopsv1.ApplicationSet, apps []gitopsv1.Application, now time.Time) Rollout {
 	apps = slices.Clone(apps)
 	slices.SortFunc(apps, func(a, b gitopsv1.Application) int { return strings.Compare(a.Name, b.Name) })
-	r := roller{now: now, before: map[string]gitopsv1.ApplicationSetApplicationStatus{}}
+	r := roller{now: now, before: map[string]gitopsv1.ApplicationSetApplicationStatus{}, earlier: map[[3]string][]look{}, late: map[string]bool{}}
 	for _, status := range set.Status.ApplicationStatus {
 		r.before[status.Application] = status
 	}
@@ -63,7 +64,7 @@ func Roll(set *gitopsv1.ApplicationSet, apps []gitopsv1.Application, now time.Ti
 	open := true
 	for i, members := range steps {
 		open = r.step(i, set.Spec.Strategy.RollingSync.Steps[i], members, open) && open
-		r.earlier = append(r.earlier, members...)
+		r.leave(members)
 	}
 	for _, app := range rest {
 		r.tell(app, noStep, gitopsv1.ProgressiveWaiting, "no step selects this Application; sync it by hand")
@@ -72,16 +73,35 @@ func Roll(set *gitopsv1.ApplicationSet, apps []gitopsv1.Application, now time.Ti
 	slices.SortFunc(r.Statuses, func(a, b gitopsv1.ApplicationSetApplicationStatus) int {
 		return strings.Compare(a.Application, b.Application)
 	})
-	slices.Sort(r.Refresh)
-	r.Refresh = slices.Compact(r.Refresh)
+	r.Refresh = slices.Sorted(maps.Keys(r.late))
 	return r.Rollout
 }
 
 type roller struct {
 	Rollout
-	now     time.Time
-	before  map[string]gitopsv1.ApplicationSetApplicationStatus
-	earlier []gitopsv1.Application
+	now    time.Time
+	before map[string]gitopsv1.ApplicationSetApplicationStatus
+	// earlier are the looks of the steps before at each source, and late the Applications among them that have to look again.
+	earlier map[[3]string][]look
+	late    map[string]bool
+}
+
+// look is what an Application has seen of a source, and when.
+type look struct {
+	application, revision string
+	at                    *metav1.Time
+}
+
+// leave keeps what the Applications of a step have seen, for the steps after it.
+func (r *roller) leave(members []gitopsv1.Application) {
+	for _, app := range members {
+		if app.Annotations[gitopsv1.AnnotationSkipReconcile] == "true" {
+			continue
+		}
+		for source, revision := range revisionsOf(app) {
+			r.earlier[source] = append(r.earlier[source], look{app.Name, revision, app.Status.ReconciledAt})
+		}
+	}
 }
 
 // step goes on with one step and reports whether all of it is done.
@@ -129,25 +149,17 @@ func (r *roller) next(app gitopsv1.Application, open, manual bool, free *int) (g
 // behind names an Application of an earlier step that shares a source with app, stands at another revision of it and has not looked since
 // app did; it is asked to look. One that has looked since stands where it should: it is ahead, or the commit does not concern it.
 func (r *roller) behind(app gitopsv1.Application) string {
-	late := ""
-	mine := revisionsOf(app)
-	for _, e := range r.earlier {
-		if e.Annotations[gitopsv1.AnnotationSkipReconcile] == "true" || lookedAfter(e, app) {
-			continue
-		}
-		for source, revision := range revisionsOf(e) {
-			if wanted, shared := mine[source]; shared && wanted != revision {
-				late = e.Name
-				r.Refresh = append(r.Refresh, e.Name)
-				break
+	name := ""
+	for source, revision := range revisionsOf(app) {
+		for _, e := range r.earlier[source] {
+			if e.revision == revision || e.at != nil && app.Status.ReconciledAt != nil && e.at.After(app.Status.ReconciledAt.Time) {
+				continue
 			}
+			name = max(name, e.application)
+			r.late[e.application] = true
 		}
 	}
-	return late
-}
-
-func lookedAfter(a, b gitopsv1.Application) bool {
-	return a.Status.ReconciledAt != nil && b.Status.ReconciledAt != nil && a.Status.ReconciledAt.After(b.Status.ReconciledAt.Time)
+	return name
 }
 
 // revisionsOf is what an Application last compared, by source.

@@ -1,6 +1,8 @@
 package generate
 
 import (
+	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -215,4 +217,29 @@ func TestAChildMadeByHandIsTakenOverAndTakesItsTurn(t *testing.T) {
 	if diff := cmp.Diff([]string{"a"}, started(Roll(set, plan.Applied([]gitopsv1.Application{later}), time.Unix(9, 0)))); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// TestAsManyApplicationsAsASetMayHaveAreRolledInBoundedTimeAndMemory has half of them in the first step, done and behind the commit of the others.
+func TestAsManyApplicationsAsASetMayHaveAreRolledInBoundedTimeAndMemory(t *testing.T) {
+	apps := make([]gitopsv1.Application, maxSets)
+	for i := range apps {
+		apps[i] = member(fmt.Sprint("a-", i), "2", "new", 2)
+		if i%2 == 0 {
+			apps[i] = member(fmt.Sprint("a-", i), "1", "old", 1, synced)
+		}
+	}
+	set := rolling(t, twoSteps)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	began := time.Now()
+	got := Roll(set, apps, time.Unix(9, 0))
+	runtime.ReadMemStats(&after)
+	took, used := time.Since(began), (after.TotalAlloc-before.TotalAlloc)>>20
+	if len(got.Sync) > 0 || len(got.Refresh) != maxSets/2 || len(got.Statuses) != maxSets {
+		t.Errorf("%d are synced, %d asked to look, %d told of", len(got.Sync), len(got.Refresh), len(got.Statuses))
+	}
+	if took > time.Minute || used > 512 {
+		t.Errorf("it took %s and %d MiB", took, used)
+	}
+	t.Logf("%s, %d MiB", took, used)
 }
