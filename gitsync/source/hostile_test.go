@@ -49,6 +49,40 @@ func TestAForcePushBetweenQuestionAndFetchChangesNothing(t *testing.T) {
 	}
 }
 
+func TestFilesInUseStayAsTheyWereVerifiedWhateverIsPushedMeanwhile(t *testing.T) {
+	r := serve(t)
+	first := r.commit(t, "one")
+	all := repositories(t, r.url, canary)
+	used, err := all.Fetch(t.Context(), want(r.url, ""), first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer used.Release()
+	before, err := used.Tree(t.Context(), "cm.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.git(t, "checkout", "-q", "--orphan", "other")
+	second := r.commit(t, "two")
+	r.git(t, "branch", "-q", "-M", "other", "main")
+	later, err := all.Fetch(t.Context(), want(r.url, ""), second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer later.Release()
+	if later.Dir == used.Dir {
+		t.Fatal("two commits share a folder")
+	}
+	for dir, text := range map[string]string{used.Dir: "one", later.Dir: "two"} {
+		if is, err := os.ReadFile(filepath.Join(dir, "cm.yaml")); err != nil || string(is) != text {
+			t.Errorf("the file says %q, %v; want %q", is, err, text)
+		}
+	}
+	if after, err := used.Tree(t.Context(), "cm.yaml"); err != nil || after != before {
+		t.Errorf("the identity of the file went from %s to %s, %v", before, after, err)
+	}
+}
+
 func TestABranchThatIsGoneIsTold(t *testing.T) {
 	r := serve(t)
 	r.commit(t, "one")
