@@ -45,7 +45,7 @@ func TestServersOfPlainFilesAreBoundedAndLeadNowhere(t *testing.T) {
 		"an index without end":               {index: nil},
 		"an object that is something else":   {loose: deflated(t, "commit 1", []byte("x"), 1)},
 		"an object that is no object":        {loose: []byte("<html>" + canary)},
-		"an object of 1,5 GiB":                 {loose: deflated(t, fmt.Sprintf("blob %d", 3<<29), make([]byte, 1<<20), 3<<9)},
+		"an object of 1,5 GiB":               {loose: deflated(t, fmt.Sprintf("blob %d", 3<<29), make([]byte, 1<<20), 3<<9)},
 		"an object without end":              {loose: nil},
 		"objects that lie elsewhere": {
 			"/objects/info/http-alternates": []byte(other.URL + "/x.git/objects\n"), "/objects/info/alternates": []byte(other.URL + "/x.git/objects\n"),

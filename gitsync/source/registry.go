@@ -231,7 +231,7 @@ func (r *registry) pull(ctx context.Context, from *oras.Repository, revision str
 	}
 	text, err := content.FetchAll(ctx, from, about)
 	if err != nil {
-		return nil, fmt.Errorf("reading its manifest: %w", withoutURL(err))
+		return nil, fmt.Errorf("reading its manifest: %w", brokenOff(err))
 	}
 	layer, err := layerOf(text)
 	if err != nil {
@@ -250,7 +250,7 @@ func (r *registry) pull(ctx context.Context, from *oras.Repository, revision str
 	defer archive.Close()
 	verified := content.NewVerifyReader(body, layer)
 	if _, err := io.Copy(archive, verified); err != nil {
-		return nil, fmt.Errorf("reading its layer: %w", withoutURL(err))
+		return nil, fmt.Errorf("reading its layer: %w", brokenOff(err))
 	}
 	if err := verified.Verify(); err != nil {
 		return nil, fmt.Errorf("its layer is not what its digest and size say: %w", err)
@@ -259,6 +259,16 @@ func (r *registry) pull(ctx context.Context, from *oras.Repository, revision str
 		return nil, err
 	}
 	return unpacked(archive, r.dir, layer.Digest.String(), layer.MediaType == chartLayer)
+}
+
+// brokenOff tells a server that gave something else from one that hung up.
+func brokenOff(err error) error {
+	for _, wrong := range []error{content.ErrInvalidDescriptorSize, content.ErrMismatchedDigest, content.ErrTrailingData} {
+		if errors.Is(err, wrong) {
+			return err
+		}
+	}
+	return &gitsync.UnreachableError{Cause: withoutURL(err)}
 }
 
 // layerOf finds the one archive in a manifest.

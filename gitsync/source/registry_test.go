@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -34,6 +35,8 @@ type registryServer struct {
 	endless bool
 	slow    string
 	away    string
+	// cut is what breaks off, and never if it is empty.
+	cut string
 }
 
 func digestText(text []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(text)) }
@@ -78,6 +81,9 @@ func (s *registryServer) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		w.Header().Set("Content-Type", s.types[digest])
 		w.Header().Set("Docker-Content-Digest", digest)
 		w.Header().Set("Content-Length", fmt.Sprint(len(text)))
+		if digest == s.cut && q.Method == http.MethodGet {
+			text = text[:len(text)/2]
+		}
 		_, _ = w.Write(text)
 	default:
 		http.NotFound(w, q)
@@ -243,6 +249,29 @@ func TestHostileArtifactsAreRefused(t *testing.T) {
 			}
 			if took := time.Since(begun); took > time.Minute {
 				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
+func TestARegistryThatHangsUpIsUnreachableAndOneThatLiesIsNot(t *testing.T) {
+	for name, c := range map[string]struct {
+		change      func(s *registryServer, manifest, layer string)
+		unreachable bool
+	}{
+		"in its manifest": {func(s *registryServer, manifest, _ string) { s.cut = manifest }, true},
+		"in its layer":    {func(s *registryServer, _, layer string) { s.cut = layer }, true},
+		"another layer":   {func(s *registryServer, _, layer string) { s.content[layer][20] ^= 1 }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serveRegistry(t)
+			layer := s.layer(ocispec.MediaTypeImageLayerGzip, packed(t, file("a.yaml", "good")))
+			one := s.push(t, "1", ocispec.MediaTypeImageManifest, layer)
+			c.change(s, one, layer.Digest.String())
+			_, err := registries(t, s, canary).Fetch(t.Context(), wantArtifact(s, "", one), one)
+			var gone *gitsync.UnreachableError
+			if err == nil || errors.As(err, &gone) != c.unreachable {
+				t.Errorf("error %v, unreachable should be %t", err, c.unreachable)
 			}
 		})
 	}
