@@ -95,7 +95,7 @@ type look struct {
 // leave keeps what the Applications of a step have seen, for the steps after it.
 func (r *roller) leave(members []gitopsv1.Application) {
 	for _, app := range members {
-		if app.Annotations[gitopsv1.AnnotationSkipReconcile] == "true" {
+		if isFrozen(app) {
 			continue
 		}
 		for source, revision := range revisionsOf(app) {
@@ -127,10 +127,17 @@ func (r *roller) step(number int, step gitopsv1.RollingSyncStep, members []gitop
 	return complete
 }
 
+func isFrozen(app gitopsv1.Application) bool {
+	return app.Annotations[gitopsv1.AnnotationSkipReconcile] == "true"
+}
+
 // next starts the sync of an Application that is ready, or says what it waits for.
 func (r *roller) next(app gitopsv1.Application, open, manual bool, free *int) (gitopsv1.ProgressiveStatus, string) {
 	if !open {
 		return gitopsv1.ProgressiveWaiting, "waits until the steps before are done"
+	}
+	if isFrozen(app) { // it would do nothing now, and bring an old revision whenever it may go on
+		return gitopsv1.ProgressiveWaiting, gitopsv1.AnnotationSkipReconcile + " is true: remove it to go on"
 	}
 	if manual {
 		return gitopsv1.ProgressiveWaiting, "maxUpdate is 0: sync it by hand to go on"

@@ -87,6 +87,8 @@ func TestRoll(t *testing.T) {
 		{"also if it looked in the same second", twoSteps, []gitopsv1.Application{member("a", "1", "old", 2, synced), member("b", "2", "new", 2)}, nil, []string{"a"}, false},
 		{"but not if it has looked since, because the commit does not concern it", twoSteps, []gitopsv1.Application{member("a", "1", "old", 3, synced), member("b", "2", "new", 2)}, []string{"b"}, nil, false},
 		{"and not if it is frozen", twoSteps, []gitopsv1.Application{member("a", "1", "old", 1, synced, frozen), member("b", "2", "new", 2)}, []string{"b"}, nil, false},
+		{"what is frozen is not synced, takes no turn and is not gone past", "- {maxUpdate: 1, matchExpressions: [{key: step, operator: In, values: [\"1\"]}]}\n- {}", []gitopsv1.Application{
+			member("a", "1", "new", 1, frozen), member("b", "1", "new", 1), member("c", "2", "new", 1)}, []string{"b"}, nil, false},
 		{"other sources have other revisions", twoSteps, []gitopsv1.Application{
 			member("a", "1", "tip", 1, synced, otherSpec, func(a *gitopsv1.Application) { a.Status.Sync.ComparedTo.Source = *a.Spec.Source }), member("b", "2", "new", 2)}, []string{"b"}, nil, false},
 		{"a failed revision is not tried again", twoSteps, []gitopsv1.Application{member("a", "1", "bad", 1, ended("Failed", "bad")), member("b", "2", "bad", 1)}, nil, nil, false},
