@@ -81,21 +81,36 @@ func broughtOf(app *gitopsv1.Application) (all []brought) {
 	return all
 }
 
-// release is the manifest of a Rollout and that of the workload that its workloadRef names, in which a commit may say what goes out just as well. The
-// workload is nil if it is not among the same manifests.
-type release struct{ rollout, workload *unstructured.Unstructured }
+// release is a Rollout and the workload that its workloadRef names, in which a commit may say what goes out just as well; workload is nil if it names
+// none. The Rollout is a manifest or, if abroad is true, the living one that belongs to somebody else.
+type release struct {
+	rollout, workload *unstructured.Unstructured
+	abroad            bool
+}
 
-// releasesIn lists the Rollouts among manifests, sorted by key.
-func releasesIn(p Prepared) (all []release) {
+// releases lists what goes out by a Rollout among manifests, sorted by the key of the Rollout. Where a Rollout and its workload belong to different
+// Applications, it is a release of the one that has the workload, because its commits bring what is tried.
+func (o Observation) releases(p Prepared) (all []release) {
+	own := map[Key]bool{}
+	add := func(rollout *unstructured.Unstructured, abroad bool) {
+		i := slices.IndexFunc(p.Objects, func(w *unstructured.Unstructured) bool { return refersTo(rollout, KeyOf(w)) })
+		switch {
+		case i >= 0:
+			all = append(all, release{rollout, p.Objects[i], abroad})
+		case !abroad && !has(rollout, "spec", "workloadRef"):
+			all = append(all, release{rollout: rollout})
+		}
+	}
 	for _, manifest := range p.Objects {
-		if _, hook := HooksOf(manifest); hook || !isRollout(KeyOf(manifest)) {
-			continue
+		if _, hook := HooksOf(manifest); !hook && isRollout(KeyOf(manifest)) {
+			own[KeyOf(manifest)] = true
+			add(manifest, false)
 		}
-		r := release{rollout: manifest}
-		if i := slices.IndexFunc(p.Objects, func(o *unstructured.Unstructured) bool { return refersTo(manifest, KeyOf(o)) }); i >= 0 {
-			r.workload = p.Objects[i]
+	}
+	for _, living := range o.Rollouts {
+		if !own[KeyOf(living)] && has(living, "spec", "workloadRef") {
+			add(living, true)
 		}
-		all = append(all, r)
 	}
 	slices.SortFunc(all, func(a, b release) int { return compareKeys(a.key(), b.key()) })
 	return all
@@ -106,8 +121,11 @@ func isRollout(k Key) bool { return k.Group == groupRollouts && k.Kind == kindRo
 func (r release) key() Key { return KeyOf(r.rollout) }
 
 func (r release) digest() string {
-	if r.workload == nil {
+	switch {
+	case r.workload == nil:
 		return Digest(r.rollout)
+	case r.abroad:
+		return Digest(r.workload)
 	}
 	return Digest(r.rollout) + "+" + Digest(r.workload)
 }
@@ -122,6 +140,8 @@ func (d *decision) lives(r release) (rollout *Live) {
 			return nil
 		case !isWorkload:
 			rollout = it.live
+		case r.abroad:
+			rollout = seenAbroad(r.rollout, it.live.Object)
 		}
 	}
 	return rollout
@@ -132,7 +152,7 @@ func (d *decision) lives(r release) (rollout *Live) {
 func (d *decision) remember() {
 	before := broughtOf(d.app)
 	var after []brought
-	for _, r := range releasesIn(d.prepared) {
+	for _, r := range d.o.releases(d.prepared) {
 		k := r.key()
 		entry := brought{Group: k.Group, Kind: k.Kind, Namespace: k.Namespace, Name: k.Name}
 		if i := slices.IndexFunc(before, func(b brought) bool { return b.key() == k }); i >= 0 {
@@ -151,7 +171,7 @@ func (d *decision) remember() {
 		}
 	}
 	d.keep(after)
-	d.rejected = rejectedIn(after, d.prepared)
+	d.rejected = d.o.rejectedIn(after, d.prepared)
 }
 
 // severalRevisions are those of several sources, and what was synced before them; nil for one source.
@@ -173,11 +193,11 @@ func (d *decision) severalRevisions() (now, before []string) {
 }
 
 // rejectedIn lists which of some manifests are remembered as rejected.
-func rejectedIn(memory []brought, p Prepared) (held []brought) {
+func (o Observation) rejectedIn(memory []brought, p Prepared) (held []brought) {
 	if len(memory) == 0 {
 		return nil
 	}
-	for _, r := range releasesIn(p) {
+	for _, r := range o.releases(p) {
 		i := slices.IndexFunc(memory, func(b brought) bool { return b.key() == r.key() })
 		if i < 0 || !memory[i].Rejected || memory[i].Digest != r.digest() {
 			continue

@@ -243,7 +243,7 @@ func badBranch(branch string) string {
 // Brings reports whether some material has another manifest for the rejected Rollout than the one that was rejected, so that what came after it
 // brought that.
 func (r Revert) Brings(o Observation, m Material) bool {
-	for _, release := range releasesIn(o.prepared(m)) {
+	for _, release := range o.releases(o.prepared(m)) {
 		if release.key() == r.Rollout {
 			return release.digest() != r.Digest
 		}

@@ -86,7 +86,7 @@ func (d *decision) newAttempt(state *gitopsv1.OperationState, m Material) *attem
 	if d.o.Running != nil {
 		prepared, items = d.o.prepared(m), d.o.compare(m)
 	}
-	a.held = rejectedIn(broughtOf(d.app), prepared)
+	a.held = d.o.rejectedIn(broughtOf(d.app), prepared)
 	if state.SyncResult == nil {
 		state.SyncResult = &gitopsv1.SyncResult{}
 	}

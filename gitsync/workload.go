@@ -39,3 +39,17 @@ func behindOf(live []Live, o *unstructured.Unstructured) string {
 	}
 	return ""
 }
+
+// seenAbroad gives a Rollout of somebody else as it stands for its workload: Degraded if its controller says so of the workload as that is now.
+func seenAbroad(rollout, workload *unstructured.Unstructured) *Live {
+	status := func(field string) string {
+		text, _, _ := unstructured.NestedString(rollout.Object, "status", field)
+		return text
+	}
+	l := &Live{Object: rollout, Health: Health{Status: Progressing}}
+	if status("phase") == "Degraded" && status("observedGeneration") == strconv.FormatInt(rollout.GetGeneration(), 10) &&
+		status("workloadObservedGeneration") == strconv.FormatInt(workload.GetGeneration(), 10) {
+		l.Health.Status = Degraded
+	}
+	return l
+}
