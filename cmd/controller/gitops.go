@@ -183,7 +183,8 @@ func (g *gitops) addLoops(ctx context.Context, mgr ctrl.Manager, dir string) err
 	}
 	applications.Clusters = clusters
 	sets := &applicationset.Controller{
-		Client: c, Secrets: mgr.GetCache(), Events: recorder, Namespace: g.gitopsNamespace, Concurrency: g.concurrency,
+		Client: c, Secrets: mgr.GetCache(), Events: recorder, Namespace: g.gitopsNamespace, Concurrency: g.concurrency, MetricLabels: g.setMetricLabels,
+		Policy: gitopsv1.ApplicationsSync(g.setPolicy), MayOverride: g.setPolicyOverride,
 		Library: library{repositories, &scm.Asker{Reader: g.live, Namespace: g.gitopsNamespace, Allowed: g.scmProviders}, mgr.GetCache(), g.gitopsNamespace},
 	}
 	if err := errors.Join(applications.Measure(metrics.Registry), sets.Measure(metrics.Registry), repositories.Measure(metrics.Registry), clusters.Measure(metrics.Registry)); err != nil {

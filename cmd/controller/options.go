@@ -38,6 +38,9 @@ type options struct {
 	gitSchemes              []string
 	scmProviders            []*url.URL
 	metricLabels            []string
+	setMetricLabels         []string
+	setPolicy               string
+	setPolicyOverride       bool
 	webhookAddress          string
 	logLevel                slog.Level
 	logFormat               string
@@ -69,6 +72,9 @@ func parse(args []string, out io.Writer) (options, error) {
 	})
 	f.Func("allowed-scm-providers", "`addresses` of servers that generators of ApplicationSets may ask besides api.github.com and gitlab.com, as a comma-separated list; may be repeated; without it ApplicationSets of the control namespace may name any", o.addSCMProviders)
 	f.Func("metrics-application-labels", "`labels` of Applications that the metric argocd_app_labels shows, as a comma-separated list; may be repeated; without it there is no such metric", adding(&o.metricLabels, "label", validation.IsQualifiedName))
+	f.Func("metrics-applicationset-labels", "the same for `labels` of ApplicationSets and the metric argocd_appset_labels", adding(&o.setMetricLabels, "label", validation.IsQualifiedName))
+	f.StringVar(&o.setPolicy, "applicationset-policy", "", "`policy` of all ApplicationSets for their Applications: sync, create-only, create-update or create-delete; without it each says so itself")
+	f.BoolVar(&o.setPolicyOverride, "applicationset-policy-override", false, "let an ApplicationSet that names a policy itself keep to that")
 	f.Func("log-level", "least `level` that is logged: debug, info, warn or error (default info)", func(s string) error {
 		return o.logLevel.UnmarshalText([]byte(s))
 	})
@@ -114,10 +120,15 @@ func (o *options) addSCMProviders(list string) error {
 	return nil
 }
 
+var setPolicies = []string{string(gitopsv1.ApplicationsSyncAll), string(gitopsv1.ApplicationsSyncCreateOnly), string(gitopsv1.ApplicationsSyncCreateUpdate), string(gitopsv1.ApplicationsSyncCreateDelete)}
+
 func (o *options) check() error {
 	var problems []error
 	if o.logFormat != "json" && o.logFormat != "text" {
 		problems = append(problems, fmt.Errorf("--log-format %q: choose json or text", o.logFormat))
+	}
+	if o.setPolicy != "" && !slices.Contains(setPolicies, o.setPolicy) {
+		problems = append(problems, fmt.Errorf("--applicationset-policy %q: choose %s", o.setPolicy, strings.Join(setPolicies, ", ")))
 	}
 	if o.concurrency < 1 {
 		problems = append(problems, fmt.Errorf("--concurrency %d: must be at least 1", o.concurrency))

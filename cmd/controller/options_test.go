@@ -43,8 +43,12 @@ func TestEveryOptionIsRead(t *testing.T) {
 		"no Git-sync":          {args: []string{"--gitops-namespace="}, change: func(o *options) { o.gitopsNamespace = "" }},
 		"Git-sync":             {args: []string{"--gitops-namespace=git", "--gitops-poll=10s"}, change: func(o *options) { o.gitopsNamespace, o.gitopsPoll = "git", 10*time.Second }},
 		"webhooks":             {args: []string{"--webhook-bind-address=:8070"}, change: func(o *options) { o.webhookAddress = ":8070" }},
-		"labels in metrics":    {args: []string{"--metrics-application-labels=team,a.b/c", "--metrics-application-labels=team"}, change: func(o *options) { o.metricLabels = []string{"team", "a.b/c"} }},
-		"schemes":              {args: []string{"--git-scheme=http", "--git-scheme=git"}, change: func(o *options) { o.gitSchemes = []string{"http", "git"} }},
+		"policy of sets": {args: []string{"--applicationset-policy=create-only", "--applicationset-policy-override"}, change: func(o *options) {
+			o.setPolicy, o.setPolicyOverride = "create-only", true
+		}},
+		"labels of sets":    {args: []string{"--metrics-applicationset-labels=team"}, change: func(o *options) { o.setMetricLabels = []string{"team"} }},
+		"labels in metrics": {args: []string{"--metrics-application-labels=team,a.b/c", "--metrics-application-labels=team"}, change: func(o *options) { o.metricLabels = []string{"team", "a.b/c"} }},
+		"schemes":           {args: []string{"--git-scheme=http", "--git-scheme=git"}, change: func(o *options) { o.gitSchemes = []string{"http", "git"} }},
 		"providers": {args: []string{"--allowed-scm-providers=https://Git.example.com/,http://tea:3000", "--allowed-scm-providers=https://lab"}, change: func(o *options) {
 			o.scmProviders = []*url.URL{{Scheme: "https", Host: "git.example.com"}, {Scheme: "http", Host: "tea:3000"}, {Scheme: "https", Host: "lab"}}
 		}},
@@ -76,6 +80,7 @@ func TestAnOptionThatCannotWorkIsRefusedByName(t *testing.T) {
 		"--gitops-namespace=A_b":           "--gitops-namespace",
 		"--gitops-poll=1ms":                "--gitops-poll",
 		"--metrics-application-labels=a b": "is no label",
+		"--applicationset-policy=none":     "choose sync, create-only, create-update, create-delete",
 		"--git-scheme=file":                "--git-scheme",
 		"--allowed-scm-providers=,":        "allowed-scm-providers",
 		"--allowed-scm-providers=h":        "must be a URL",
@@ -104,7 +109,7 @@ func TestHelpNamesEveryOption(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"kubeconfig", "leader-elect", "leader-election-namespace", "metrics-bind-address", "health-probe-bind-address",
-		"pprof-bind-address", "instance-id", "namespace", "qps", "burst", "concurrency", "gitops-namespace", "gitops-poll", "git-scheme", "allowed-scm-providers", "metrics-application-labels", "webhook-bind-address", "log-level", "log-format", "version"} {
+		"pprof-bind-address", "instance-id", "namespace", "qps", "burst", "concurrency", "gitops-namespace", "gitops-poll", "git-scheme", "allowed-scm-providers", "metrics-application-labels", "metrics-applicationset-labels", "applicationset-policy", "applicationset-policy-override", "webhook-bind-address", "log-level", "log-format", "version"} {
 		if !strings.Contains(text.String(), "-"+name+" ") && !strings.Contains(text.String(), "-"+name+"\n") {
 			t.Errorf("help says nothing of %s", name)
 		}

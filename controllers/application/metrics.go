@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -96,17 +95,9 @@ var (
 
 // newCensus describes the Applications, and those of their labels that are shown.
 func newCensus(reader client.Reader, shown []string) kube.Census {
-	metrics := []*prometheus.Desc{infoDesc, conditionDesc}
-	var labelsDesc *prometheus.Desc
-	if len(shown) > 0 {
-		names := []string{"namespace", "name", "project"}
-		for _, label := range shown {
-			names = append(names, "label_"+notOfNames.ReplaceAllString(label, "_"))
-		}
-		labelsDesc = prometheus.NewDesc("argocd_app_labels", "Always 1; the labels are those of an Application that --metrics-application-labels names.", names, nil)
-		metrics = append(metrics, labelsDesc)
-	}
-	return kube.Census{Reader: reader, Metrics: metrics, Count: func(ctx context.Context, cached client.Reader, gauge kube.Gauge) error {
+	labels := kube.NewLabels("argocd_app_labels", "Always 1; the labels are those of an Application that --metrics-application-labels names.", shown,
+		"namespace", "name", "project")
+	return kube.Census{Reader: reader, Metrics: labels.Beside(infoDesc, conditionDesc), Count: func(ctx context.Context, cached client.Reader, gauge kube.Gauge) error {
 		var list gitopsv1.ApplicationList
 		if err := cached.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
 			return err
@@ -114,21 +105,11 @@ func newCensus(reader client.Reader, shown []string) kube.Census {
 		for i := range list.Items {
 			app := &list.Items[i]
 			describe(app, gauge)
-			if labelsDesc == nil {
-				continue
-			}
-			values := []string{app.Namespace, app.Name, gitopsv1.ProjectName(app.Spec)}
-			for _, label := range shown {
-				values = append(values, app.Labels[label])
-			}
-			gauge(labelsDesc, 1, values...)
+			labels.Show(gauge, app.Labels, app.Namespace, app.Name, gitopsv1.ProjectName(app.Spec))
 		}
 		return nil
 	}}
 }
-
-// notOfNames is what the names of the labels of a metric may not hold.
-var notOfNames = regexp.MustCompile(`[^a-zA-Z0-9_]`)
 
 func describe(app *gitopsv1.Application, gauge kube.Gauge) {
 	project := gitopsv1.ProjectName(app.Spec)

@@ -43,6 +43,8 @@ type Controller struct {
 	MayOverride bool
 	// Concurrency is how many sets are worked on at the same time.
 	Concurrency int
+	// MetricLabels are the labels of sets that the metric argocd_appset_labels shows; without any there is no such metric.
+	MetricLabels []string
 
 	memory memory
 	clock  func() time.Time

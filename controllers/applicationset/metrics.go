@@ -18,7 +18,7 @@ func (c *Controller) Measure(registry prometheus.Registerer) error {
 	c.took = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "argocd_appset_reconcile", Help: "Seconds that one pass over an ApplicationSet took.", Buckets: []float64{.25, .5, 1, 2, 4, 8, 16},
 	}, []string{"namespace", "name"})
-	return errors.Join(registry.Register(c.took), registry.Register(newCensus(c.Client)))
+	return errors.Join(registry.Register(c.took), registry.Register(newCensus(c.Client, c.MetricLabels)))
 }
 
 var (
@@ -26,12 +26,16 @@ var (
 	ownedDesc = prometheus.NewDesc("argocd_appset_owned_applications", "Applications that an ApplicationSet has made.", []string{"namespace", "name"}, nil)
 )
 
-// newCensus describes the sets.
-func newCensus(reader client.Reader) kube.Census {
-	return kube.Census{Reader: reader, Count: count, Metrics: []*prometheus.Desc{infoDesc, ownedDesc}}
+// newCensus describes the sets, and those of their labels that are shown.
+func newCensus(reader client.Reader, shown []string) kube.Census {
+	labels := kube.NewLabels("argocd_appset_labels", "Always 1; the labels are those of an ApplicationSet that --metrics-applicationset-labels names.", shown,
+		"namespace", "name")
+	return kube.Census{Reader: reader, Metrics: labels.Beside(infoDesc, ownedDesc), Count: func(ctx context.Context, cached client.Reader, gauge kube.Gauge) error {
+		return count(ctx, cached, gauge, labels)
+	}}
 }
 
-func count(ctx context.Context, cached client.Reader, gauge kube.Gauge) error {
+func count(ctx context.Context, cached client.Reader, gauge kube.Gauge, labels kube.Labels) error {
 	var sets gitopsv1.ApplicationSetList
 	var apps gitopsv1.ApplicationList
 	if err := cmp.Or(cached.List(ctx, &sets, client.UnsafeDisableDeepCopy), cached.List(ctx, &apps, client.UnsafeDisableDeepCopy)); err != nil {
@@ -53,6 +57,7 @@ func count(ctx context.Context, cached client.Reader, gauge kube.Gauge) error {
 		}
 		gauge(infoDesc, 1, set.Namespace, set.Name, status)
 		gauge(ownedDesc, owned[string(set.UID)], set.Namespace, set.Name)
+		labels.Show(gauge, set.Labels, set.Namespace, set.Name)
 	}
 	return nil
 }
