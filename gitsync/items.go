@@ -154,10 +154,15 @@ func (o *Observation) questionable(starting bool) (items []item) {
 
 // newWrite is the write of a manifest, as the sync options ask for it.
 func newWrite(o Observation, desired *unstructured.Unstructured, live *Live) Write {
-	w := Write{Object: desired, Validate: option(o, desired, "Validate") != "false", Replace: option(o, desired, "Replace") == "true"}
+	w := Write{Object: desired, Validate: option(o, desired, "Validate") != "false"}
+	saysSo := desired
 	if live != nil {
 		w.Live = live.Object
+		if ownOption(desired, "Replace") == "" {
+			saysSo = live.Object // somebody may have said it there
+		}
 	}
+	w.Replace = option(o, saysSo, "Replace") == "true"
 	return w
 }
 
@@ -183,11 +188,16 @@ func hooksToAsk(o Observation, p Prepared) (items []item) {
 // option is the value of a sync option: the object's own, else the Application's.
 func option(o Observation, of *unstructured.Unstructured, key string) string {
 	if of != nil {
-		if value := gitopsv1.SyncOption(listed(annotation(of, gitopsv1.AnnotationSyncOptions)), key); value != "" {
+		if value := ownOption(of, key); value != "" {
 			return value
 		}
 	}
 	return gitopsv1.SyncOption(syncOptions(o), key)
+}
+
+// ownOption is the value of a sync option that an object sets itself; the first of several counts. Empty if it sets none.
+func ownOption(of *unstructured.Unstructured, key string) string {
+	return gitopsv1.SyncOption(listed(annotation(of, gitopsv1.AnnotationSyncOptions)), key)
 }
 
 // syncOptions are those of the operation under way, else those of the spec.

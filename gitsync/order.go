@@ -242,7 +242,7 @@ func prunes(applies []Task, live []*unstructured.Unstructured, wanted map[Key]bo
 		if key := KeyOf(o); !wanted[key] && !isHook {
 			t := Task{Phase: Sync, Wave: WaveOf(o), Key: key, Prune: true, Exists: true}
 			highest, waves = max(highest, t.Wave), append(waves, t.Wave)
-			last[key] = options.PruneLast || hasOption(o, "PruneLast=true")
+			last[key] = options.PruneLast || ownOption(o, "PruneLast") == "true"
 			gone = append(gone, t)
 		}
 	}
@@ -257,11 +257,6 @@ func prunes(applies []Task, live []*unstructured.Unstructured, wanted map[Key]bo
 		}
 	}
 	return gone
-}
-
-// hasOption reports whether the sync-options annotation of an object holds an option, compared as text.
-func hasOption(o *unstructured.Unstructured, option string) bool {
-	return slices.Contains(listed(annotation(o, gitopsv1.AnnotationSyncOptions)), option)
 }
 
 // moveUp brings each applied object of a kind before the first other object that needs it, into that one's phase and wave, and never down.

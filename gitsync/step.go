@@ -155,7 +155,7 @@ func (a *attempt) write(t Task, object *unstructured.Unstructured, live *Live) *
 // forces reports whether an object is made anew where it cannot be changed in place.
 func (a *attempt) forces(t Task) bool {
 	s := a.state.Operation.Sync.SyncStrategy
-	return s != nil && (s.Apply != nil && s.Apply.Force || s.Hook != nil && s.Hook.Force) || hasOption(t.Desired, "Force=true")
+	return s != nil && (s.Apply != nil && s.Apply.Force || s.Hook != nil && s.Hook.Force) || ownOption(t.Desired, "Force") == "true"
 }
 
 // clear deletes the hook objects of earlier operations that are to be made anew, and reports whether some are still there. Nothing else of their wave is

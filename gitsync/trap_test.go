@@ -38,6 +38,7 @@ func TestTheNearerWordOnReplaceAndForceCounts(t *testing.T) {
 		"the object replaces":                       {"", "Replace=true", nil, true, false},
 		"the Application cannot force everything":   {"Force=true", "", nil, false, false},
 		"an object may be forced":                   {"", "Force=true", nil, false, true},
+		"the first of two words counts":             {"", "Force=false, Force=true, Replace=true, Replace=false", nil, true, false},
 		"an operation may force everything":         {"", "", &gitopsv1.SyncStrategy{Apply: &gitopsv1.SyncStrategyApply{Force: true}}, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -51,6 +52,20 @@ func TestTheNearerWordOnReplaceAndForceCounts(t *testing.T) {
 				t.Errorf("replace %t, force %t", got.Replace, got.Force)
 			}
 		})
+	}
+}
+
+func TestWhatLivesMaySayThatItIsReplaced(t *testing.T) {
+	for inGit, want := range map[string]bool{"": true, "Replace=false": false} {
+		w := newWorld("")
+		live := parse(manifest("ConfigMap", "one", "sync-options=Prune=false,Replace=true"))[0]
+		track(live, "shop", "prod")
+		w.put(live, nil)
+		w.push("aaaa", manifest("ConfigMap", "one", "sync-options="+inGit)+"data: {a: b}\n")
+		w.sync(gitopsv1.SyncOperation{})
+		if got := writesOf(t, w)[0]; got.Replace != want {
+			t.Errorf("%q in Git: it is replaced: %t", inGit, got.Replace)
+		}
 	}
 }
 
@@ -181,5 +196,24 @@ func TestAWindowFollowsTheWallClockOfItsZone(t *testing.T) {
 				t.Errorf("it begins and ends at %v, want %v", changes, want)
 			}
 		})
+	}
+}
+
+func TestAnOperationWithoutAResultIsNoAttemptOfTheCommit(t *testing.T) {
+	w := newWorld(automated)
+	w.app.Status.OperationState = &gitopsv1.OperationState{Operation: gitopsv1.Operation{Sync: &gitopsv1.SyncOperation{}}, Phase: gitopsv1.OperationError}
+	w.push("aaaa", config)
+	w.settle(t)
+	wantStory(t, w, "apply ConfigMap prod/settings")
+}
+
+func TestATimeZoneThatNobodyKnowsIsTold(t *testing.T) {
+	windows := []gitopsv1.SyncWindow{{Kind: "allow", Schedule: "* * * * *", Duration: "1h", TimeZone: "Europe/Nowhere", Applications: []string{"*"}}}
+	w := newWorld("")
+	if may := MayStart(windows, w.app, w.now, false); may.Allowed || !may.Broken || !strings.Contains(may.Reason, "cannot find time zone 'Europe/Nowhere'") {
+		t.Errorf("%+v", may)
+	}
+	if may := MayStart(windows, w.app, w.now, true); !may.Allowed {
+		t.Errorf("a person may not: %+v", may)
 	}
 }
