@@ -72,14 +72,18 @@ func (d *decision) doom(o *unstructured.Unstructured) {
 	if held(o) {
 		d.plan.Release = append(d.plan.Release, o)
 	}
-	asks := option(d.o, o, "Delete") == "confirm" || option(d.o, o, "Prune") == "confirm"
 	switch {
 	case o.GetDeletionTimestamp() != nil:
-	case asks && !d.approved(d.app.DeletionTimestamp.Time):
+	case d.asksBefore(o) && !d.approved(d.app.DeletionTimestamp.Time):
 		d.condition(gitopsv1.ConditionDeletionError, "waiting for deletion confirmation of "+titleOfWire(KeyOf(o)))
 	default:
 		d.plan.Delete = append(d.plan.Delete, Deletion{Task: Task{Key: KeyOf(o), Prune: true}, Live: o, Propagation: d.cascadePropagation()})
 	}
+}
+
+// asksBefore reports whether somebody has to approve of it before an object goes with its Application.
+func (d *decision) asksBefore(o *unstructured.Unstructured) bool {
+	return option(d.o, o, "Delete") == "confirm" || option(d.o, o, "Prune") == "confirm"
 }
 
 func (d *decision) cascadePropagation() string {

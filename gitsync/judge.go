@@ -92,9 +92,9 @@ func (d *decision) resource(it item) gitopsv1.ResourceStatus {
 	case it.differs:
 		r.Status = gitopsv1.SyncOutOfSync
 	}
-	if it.desired == nil {
-		r.RequiresPruning = true
-		r.RequiresDeletionConfirmation = option(d.o, it.live.Object, "Prune") == "confirm"
+	r.RequiresPruning = it.desired == nil
+	if it.live != nil {
+		r.RequiresDeletionConfirmation = d.asksBefore(it.live.Object)
 	}
 	if h := d.healthOf(it); h.Status != "" {
 		r.Health = &gitopsv1.HealthStatus{Status: gitopsv1.HealthCode(h.Status), Message: d.mask.Text(h.Message)}

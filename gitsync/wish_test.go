@@ -55,6 +55,11 @@ func TestADeletionAsksWhereItIsToldTo(t *testing.T) {
 	w.app.Finalizers = []string{gitopsv1.FinalizerResources}
 	w.push("aaaa", docs(manifest("ConfigMap", "asked", "sync-options=Delete=confirm"), manifest("ConfigMap", "plain")))
 	w.settle(t)
+	for _, r := range w.app.Status.Resources {
+		if r.RequiresDeletionConfirmation != (r.Name == "asked") {
+			t.Errorf("the status says %s", toYAML(r))
+		}
+	}
 	w.story = nil
 	w.app.DeletionTimestamp = &metav1.Time{Time: w.now}
 	w.settle(t)
