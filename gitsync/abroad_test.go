@@ -85,3 +85,13 @@ func TestACommitIsNotBlamedForAWorkloadOfAnotherApplication(t *testing.T) {
 		t.Errorf("it is %s", h.Status)
 	}
 }
+
+func TestARolloutOfAnotherApplicationIsLookedAtUntilItRests(t *testing.T) {
+	w := abroad(t)
+	for phase, want := range map[string]time.Duration{"Paused": abroadLook, "Progressing": abroadLook, "Healthy": 0, "Degraded": 0} {
+		w.objects[rolloutKey].Object["status"] = map[string]any{"phase": phase, "observedGeneration": "1", "workloadObservedGeneration": "1"}
+		if after := Decide(w.observation()).After; after != want {
+			t.Errorf("%s is looked at after %s", phase, after)
+		}
+	}
+}

@@ -165,6 +165,9 @@ func (d *decision) remember() {
 			}
 			reason, aborted := abortOf(live)
 			entry.Reason, entry.Rejected = d.mask.Text(reason), aborted
+			if r.abroad && live.Health.Status == Progressing {
+				d.again(abroadLook)
+			}
 		}
 		if entry.Digest != "" {
 			after = append(after, entry)

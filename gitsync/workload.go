@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -40,16 +41,20 @@ func behindOf(live []Live, o *unstructured.Unstructured) string {
 	return ""
 }
 
-// seenAbroad gives a Rollout of somebody else as it stands for its workload: Degraded if its controller says so of the workload as that is now.
+// abroadLook is how often a Rollout of somebody else is looked at that is under way, because its changes are told to that one only.
+const abroadLook = 10 * time.Second
+
+// seenAbroad gives a Rollout of somebody else as it stands for its workload: as its controller says, if it says so of the workload as that is now.
 func seenAbroad(rollout, workload *unstructured.Unstructured) *Live {
 	status := func(field string) string {
 		text, _, _ := unstructured.NestedString(rollout.Object, "status", field)
 		return text
 	}
 	l := &Live{Object: rollout, Health: Health{Status: Progressing}}
-	if status("phase") == "Degraded" && status("observedGeneration") == strconv.FormatInt(rollout.GetGeneration(), 10) &&
-		status("workloadObservedGeneration") == strconv.FormatInt(workload.GetGeneration(), 10) {
-		l.Health.Status = Degraded
+	knows := status("observedGeneration") == strconv.FormatInt(rollout.GetGeneration(), 10) &&
+		status("workloadObservedGeneration") == strconv.FormatInt(workload.GetGeneration(), 10)
+	if phase := HealthStatus(status("phase")); knows && (phase == Degraded || phase == Healthy) {
+		l.Health.Status = phase
 	}
 	return l
 }
