@@ -16,8 +16,9 @@ type Want struct {
 	Source  gitopsv1.Source
 	// Revision stands in for Source.TargetRevision if it is not empty, as an operation may ask for.
 	Revision string
-	// Fresh asks the repository now, where otherwise an answer may be served that is as old as the poll interval.
-	Fresh bool
+	// Fresh asks the repository now, where otherwise an answer may be served that is as old as Believed, or as the poll interval if that is zero.
+	Fresh    bool
+	Believed time.Duration
 	// Since is when somebody asked for that: an answer of that moment or later will do. It is now if it is zero.
 	Since time.Time
 }

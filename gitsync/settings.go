@@ -3,6 +3,7 @@ package gitsync
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -17,7 +18,13 @@ type Settings struct {
 	Unclear []Unclear
 	// Exclusions are the kinds that nobody looks at; if there are Inclusions, neither at any other.
 	Exclusions, Inclusions []ResourceFilter
+	// Poll is how often repositories are asked; nil for what the controller was started with.
+	Poll *Interval
 }
+
+// Interval is a time between two questions, and by how much longer it may be, so that not all are asked together. Where Every is zero, nothing is asked
+// because of the time alone.
+type Interval struct{ Every, Jitter time.Duration }
 
 // Unclear is kinds, as an IgnoreDifference names them, and Why their rules cannot be read.
 type Unclear struct{ Group, Kind, Why string }

@@ -27,6 +27,7 @@ import (
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/controllers/application"
 	"github.com/sluice-delivery/sluice/controllers/applicationset"
+	"github.com/sluice-delivery/sluice/gitsync"
 	"github.com/sluice-delivery/sluice/gitsync/cluster"
 	"github.com/sluice-delivery/sluice/gitsync/render"
 	"github.com/sluice-delivery/sluice/gitsync/scm"
@@ -175,7 +176,7 @@ func (g *gitops) addLoops(ctx context.Context, mgr ctrl.Manager, dir string) err
 	applications := &application.Controller{
 		Client: c, Source: repositories, Reverter: repositories, Renderer: &render.Renderer{Timeout: renderTimeout, Memory: renderMemory},
 		Health: settings.Assess, Settings: settings.Load,
-		Events: recorder, Namespace: g.gitopsNamespace, Concurrency: g.concurrency, Poll: g.gitopsPoll, Jitter: g.gitopsPoll / 2,
+		Events: recorder, Namespace: g.gitopsNamespace, Concurrency: g.concurrency, Poll: gitsync.Interval{Every: g.gitopsPoll, Jitter: g.gitopsPoll / 2},
 		MetricLabels: g.metricLabels,
 	}
 	clusters := &cluster.Set{

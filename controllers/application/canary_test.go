@@ -177,7 +177,7 @@ func newWitness(t *testing.T, objects ...client.Object) *witness {
 	w.files = &folder{real: &source.Repositories{Dir: t.TempDir(), Keys: source.KeysIn(c, "argocd"), Poll: time.Hour, Timeout: 10 * time.Second, Schemes: []string{"http"}}}
 	w.Controller = &Controller{
 		Client: c, Source: w.files, Renderer: w.files, Health: func(*unstructured.Unstructured) gitsync.Health { return gitsync.Health{Status: gitsync.Healthy} },
-		Events: w.events, Namespace: "argocd", Poll: time.Minute,
+		Events: w.events, Namespace: "argocd", Poll: gitsync.Interval{Every: time.Minute},
 		Clusters: &cluster.Set{
 			Local: &rest.Config{Host: server.URL}, Secrets: c, Namespace: "argocd", Changed: func(string, string) {}, Context: t.Context(), Once: &cluster.Once{},
 		},

@@ -39,8 +39,8 @@ type Controller struct {
 	Namespace string
 	// Concurrency is how many Applications are worked on at the same time.
 	Concurrency int
-	// Poll is how long what a repository said is believed, and Jitter by how much longer at most.
-	Poll, Jitter time.Duration
+	// Poll is how often repositories are asked, unless the Settings say something else.
+	Poll gitsync.Interval
 	// MetricLabels are the labels of Applications that the metric argocd_app_labels shows; without any there is no such metric.
 	MetricLabels []string
 
@@ -84,11 +84,10 @@ func (c *Controller) pass(ctx context.Context, app *gitopsv1.Application) (ctrl.
 	plan := gitsync.Decide(s.Observation)
 	problem := plan.Masked(errors.Join(c.apply(ctx, s, &plan), s.trouble))
 	after := plan.After
-	if poll := c.poll(); after == 0 || poll < after {
-		after = poll
-	}
-	if s.again > 0 {
-		after = min(after, s.again)
+	for _, sooner := range []time.Duration{poll(c.interval(s.Settings)), s.again} {
+		if sooner > 0 && (after == 0 || sooner < after) {
+			after = sooner
+		}
 	}
 	next, written, err := kube.Settle(ctx, kube.MainPatch(c.Client), app, plan.App, after, problem)
 	c.measures.passed(app, plan.App, cmp.Or(s.Cluster.Server, serverOf(app.Spec.Destination)), written, c.now().Sub(began))

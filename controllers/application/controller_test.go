@@ -40,7 +40,7 @@ func newController(t *testing.T, intercept interceptor.Funcs) *Controller {
 	app.Spec.Destination = gitopsv1.Destination{Server: gitopsv1.InClusterServer, Namespace: "shop"}
 	return &Controller{
 		Client:   fake.NewClientBuilder().WithScheme(scheme).WithObjects(app).WithInterceptorFuncs(intercept).Build(),
-		Clusters: nowhere{}, Events: record.NewFakeRecorder(100), Namespace: "argocd", Poll: time.Minute,
+		Clusters: nowhere{}, Events: record.NewFakeRecorder(100), Namespace: "argocd", Poll: gitsync.Interval{Every: time.Minute},
 		clock: func() time.Time { return time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC) },
 	}
 }
@@ -86,6 +86,25 @@ func TestAnApplicationThatCannotBeLookedAtSaysWhyOnce(t *testing.T) {
 	}
 	if err := c.makeDefaultProject(t.Context()); err != nil {
 		t.Errorf("a project that is there: %v", err)
+	}
+}
+
+func TestTheNextLookComesAsOftenAsTheSettingsSay(t *testing.T) {
+	for name, c := range map[string]struct {
+		poll *gitsync.Interval
+		want time.Duration
+	}{
+		"nothing":   {nil, time.Minute},
+		"ten times": {&gitsync.Interval{Every: 10 * time.Minute}, 10 * time.Minute},
+		"never":     {&gitsync.Interval{}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			loop := newController(t, interceptor.Funcs{})
+			loop.Settings = func(context.Context) (gitsync.Settings, error) { return gitsync.Settings{Poll: c.poll}, nil }
+			if next := reconcileOnce(t, loop); next.RequeueAfter != c.want {
+				t.Errorf("it looks again after %s", next.RequeueAfter)
+			}
+		})
 	}
 }
 

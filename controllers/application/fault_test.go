@@ -58,7 +58,7 @@ type stage struct {
 	at     time.Time
 }
 
-const poll = time.Hour
+const pollEvery = time.Hour
 
 func newStage(t *testing.T, server *kubetest.Server, repo commits, at time.Time) *stage {
 	t.Helper()
@@ -83,7 +83,7 @@ func (s *stage) restart() {
 	}
 	c := kube.NewRecent(direct)
 	s.loop = &Controller{
-		Client: c, Source: s.repo, Renderer: s.repo, Health: judged, Events: record.NewFakeRecorder(10000), Namespace: "argocd", Poll: poll,
+		Client: c, Source: s.repo, Renderer: s.repo, Health: judged, Events: record.NewFakeRecorder(10000), Namespace: "argocd", Poll: gitsync.Interval{Every: pollEvery},
 		clock: func() time.Time { return s.at },
 		Clusters: &cluster.Set{
 			Local: s.server.Config(), Secrets: c, Namespace: "argocd", Changed: func(string, string) {}, Context: s.t.Context(), Once: &cluster.Once{Namespaces: []string{"shop"}},
@@ -140,7 +140,7 @@ func (s *stage) settle() {
 			quiet = 0
 		case moved || s.server.Changes() > before:
 			quiet = 0
-		case next.RequeueAfter > 0 && next.RequeueAfter < poll:
+		case next.RequeueAfter > 0 && next.RequeueAfter < pollEvery:
 			s.at = s.at.Add(next.RequeueAfter)
 			quiet = 0
 		default:

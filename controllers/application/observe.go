@@ -174,7 +174,7 @@ func (c *Controller) load(ctx context.Context, s *seen, sources []gitopsv1.Sourc
 		return m
 	}
 	for i, source := range sources {
-		want := gitsync.Want{Project: s.Project, Source: source, Fresh: how.fresh, Since: how.since}
+		want := gitsync.Want{Project: s.Project, Source: source, Fresh: how.fresh, Believed: c.interval(s.Settings).Every, Since: how.since}
 		if i < len(revisions) {
 			want.Revision = revisions[i]
 		}

@@ -17,7 +17,7 @@ func (c *Controller) observeNeighbours(ctx context.Context, s *seen) error {
 		s.memory.neighbours = nil
 		return nil
 	}
-	if s.memory.neighbours == nil || s.Now.Sub(s.memory.neighboursAt) >= max(neighboursFor, c.Poll) {
+	if s.memory.neighbours == nil || s.Now.Sub(s.memory.neighboursAt) >= max(neighboursFor, c.interval(s.Settings).Every) {
 		found, err := s.cluster.Neighbours(ctx, s.App.Spec.Destination.Namespace, func(k gitsync.GroupKind) bool { return !s.Settings.Excludes(k, s.Cluster) })
 		if err != nil {
 			found = &gitsync.Neighbours{Unread: err.Error()}

@@ -96,12 +96,20 @@ func (c *Controller) ofSettings(ctx context.Context, m client.Object) (requests 
 	return requests
 }
 
-// poll is when to ask the repositories again: spread, so that Applications that came together do not ask together for ever.
-func (c *Controller) poll() time.Duration {
-	if c.Jitter <= 0 {
-		return c.Poll
+// interval is how often repositories are asked.
+func (c *Controller) interval(s gitsync.Settings) gitsync.Interval {
+	if s.Poll != nil {
+		return *s.Poll
 	}
-	return c.Poll + rand.N(c.Jitter) //nolint:gosec // nobody gains anything by guessing it
+	return c.Poll
+}
+
+// poll is when to ask the repositories again: spread, so that Applications that came together do not ask together for ever. Zero is never.
+func poll(i gitsync.Interval) time.Duration {
+	if i.Every <= 0 || i.Jitter <= 0 {
+		return i.Every
+	}
+	return i.Every + rand.N(i.Jitter) //nolint:gosec // nobody gains anything by guessing it
 }
 
 // forget drops what is remembered of an Application that is gone, and its watches.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gobwas/glob"
 	"sigs.k8s.io/yaml"
@@ -30,6 +31,8 @@ const (
 	keyCustomizations = "resource.customizations"
 	keyExclusions     = "resource.exclusions"
 	keyInclusions     = "resource.inclusions"
+	keyPoll           = "timeout.reconciliation"
+	keyPollJitter     = "timeout.reconciliation.jitter"
 	// keyRules starts the keys of our own rules, which no other program reads.
 	keyRules = "sluice.health."
 )
@@ -46,6 +49,7 @@ func Read(data map[string]string) Settings {
 	for _, key := range slices.Sorted(maps.Keys(data)) {
 		r.read(key, data[key])
 	}
+	r.pollsAs(data)
 	r.Problems = append(r.Problems, refused(data)...)
 	return r.Settings
 }
@@ -74,6 +78,40 @@ func (r *reader) read(key, value string) {
 		}
 		r.customize(key, about, kindsOf(kinds), value)
 	}
+}
+
+// leastPoll is the shortest time between two questions to a repository that may be asked for.
+const leastPoll = time.Second
+
+// pollsAs reads how often repositories are asked; half as much later at most if that is not said.
+func (r *reader) pollsAs(data map[string]string) {
+	every, said := r.time(data, keyPoll)
+	if !said {
+		return
+	}
+	if every > 0 && every < leastPoll {
+		r.problem(keyPoll, "%s is too short: it must be at least %s, or 0 to ask only when somebody tells of a change", every, leastPoll)
+		return
+	}
+	jitter, said := r.time(data, keyPollJitter)
+	if !said {
+		jitter = every / 2
+	}
+	r.Poll = &gitsync.Interval{Every: every, Jitter: jitter}
+}
+
+// time reads a setting that is a time; one that cannot be read counts as not said.
+func (r *reader) time(data map[string]string, key string) (value time.Duration, said bool) {
+	text := strings.TrimSpace(data[key])
+	if text == "" {
+		return 0, false
+	}
+	value, err := time.ParseDuration(text)
+	if err != nil || value < 0 {
+		r.problem(key, "%.40q is no time such as 180s", text)
+		return 0, false
+	}
+	return value, true
 }
 
 // kindsOf gives group/Kind for the group_Kind of a key; a kind of the core group stands alone.
@@ -209,7 +247,6 @@ var unbuilt = map[string]string{
 	"kustomize.version.":              "there is one kustomize, which is part of the controller; remove the key",
 	"configManagementPlugins":         "render their output into the repository, and remove the key",
 	"resource.respectRBAC":            "only kinds that an Application names are watched; give the right to list those, and remove the key",
-	"timeout.reconciliation":          "set --gitops-poll of the controller, and remove the key",
 	"controller.sync.timeout.seconds": "end a sync that takes too long with the Application's operation, and remove the key",
 }
 

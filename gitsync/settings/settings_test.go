@@ -3,6 +3,7 @@ package settings
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -69,23 +70,24 @@ Service:
 
 func TestASettingThatCannotBeFollowedIsToldAndHarmsNoOther(t *testing.T) {
 	for name, c := range map[string]struct{ key, value, want string }{
-		"no kind":                    {"resource.customizations.health", "x", "it names no kind"},
-		"nothing that can be set":    {"resource.customizations.colour.apps_Deployment", "red", `"colour" can be set for no kind`},
-		"differences that are none":  {"resource.customizations.ignoreDifferences.apps_Deployment", "jsonPointer: [/a]", "it must be YAML with jsonPointers"},
-		"an action with a typo":      {"resource.customizations.actions.apps_Deployment", "definitions: [{name: a, action.lua: 'return ('}]", "the action a: reading the script"},
-		"exclusions that are none":   {"resource.exclusions", "kinds: [a]", "it must be a list"},
-		"inclusions with a typo":     {"resource.inclusions", "- {apigroup: [a]}", "it must be a list"},
-		"a map that is none":         {"resource.customizations", "- a", "it must be a map"},
-		"tracking by label":          {"application.resourceTrackingMethod", "label", `"label" is not built`},
-		"a status that counts":       {"resource.compareoptions", "ignoreResourceStatusField: none", `"none" is not built`},
-		"compare options of no form": {"resource.compareoptions", "{", "it must be YAML"},
-		"a pattern that is none":     {"resource.exclusions", "- {kinds: ['[']}", `"[" is no pattern`},
-		"an installation":            {"installationID", "one", "is not built"},
-		"options of kustomize":       {"kustomize.buildOptions", "--load-restrictor LoadRestrictionsNone", "is not built"},
-		"another kustomize":          {"kustomize.path.v4", "/bin/kustomize", "is not built"},
-		"less than all rights":       {"resource.respectRBAC", "strict", "is not built"},
-		"a poll interval":            {"timeout.reconciliation", "60s", "--gitops-poll"},
-		"an end of syncs":            {"controller.sync.timeout.seconds", "60", "is not built"},
+		"no kind":                     {"resource.customizations.health", "x", "it names no kind"},
+		"nothing that can be set":     {"resource.customizations.colour.apps_Deployment", "red", `"colour" can be set for no kind`},
+		"differences that are none":   {"resource.customizations.ignoreDifferences.apps_Deployment", "jsonPointer: [/a]", "it must be YAML with jsonPointers"},
+		"an action with a typo":       {"resource.customizations.actions.apps_Deployment", "definitions: [{name: a, action.lua: 'return ('}]", "the action a: reading the script"},
+		"exclusions that are none":    {"resource.exclusions", "kinds: [a]", "it must be a list"},
+		"inclusions with a typo":      {"resource.inclusions", "- {apigroup: [a]}", "it must be a list"},
+		"a map that is none":          {"resource.customizations", "- a", "it must be a map"},
+		"tracking by label":           {"application.resourceTrackingMethod", "label", `"label" is not built`},
+		"a status that counts":        {"resource.compareoptions", "ignoreResourceStatusField: none", `"none" is not built`},
+		"compare options of no form":  {"resource.compareoptions", "{", "it must be YAML"},
+		"a pattern that is none":      {"resource.exclusions", "- {kinds: ['[']}", `"[" is no pattern`},
+		"an installation":             {"installationID", "one", "is not built"},
+		"options of kustomize":        {"kustomize.buildOptions", "--load-restrictor LoadRestrictionsNone", "is not built"},
+		"another kustomize":           {"kustomize.path.v4", "/bin/kustomize", "is not built"},
+		"less than all rights":        {"resource.respectRBAC", "strict", "is not built"},
+		"a poll interval of no form":  {"timeout.reconciliation", "often", "no time such as 180s"},
+		"a poll interval that floods": {"timeout.reconciliation", "5ms", "at least 1s"},
+		"an end of syncs":             {"controller.sync.timeout.seconds", "60", "is not built"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := Read(map[string]string{c.key: c.value, "resource.customizations.health.Service": "good"})
@@ -97,6 +99,25 @@ func TestASettingThatCannotBeFollowedIsToldAndHarmsNoOther(t *testing.T) {
 			}
 			if got.Health.Lua["Service"] != "good" {
 				t.Error("another setting was lost")
+			}
+		})
+	}
+}
+
+func TestRepositoriesAreAskedAsOftenAsTheSettingsSay(t *testing.T) {
+	for name, c := range map[string]struct {
+		data map[string]string
+		want *gitsync.Interval
+	}{
+		"nothing":                     {nil, nil},
+		"half as much later":          {map[string]string{"timeout.reconciliation": "60s"}, &gitsync.Interval{Every: time.Minute, Jitter: 30 * time.Second}},
+		"as much later as is said":    {map[string]string{"timeout.reconciliation": "60s", "timeout.reconciliation.jitter": "5s"}, &gitsync.Interval{Every: time.Minute, Jitter: 5 * time.Second}},
+		"never":                       {map[string]string{"timeout.reconciliation": "0"}, &gitsync.Interval{}},
+		"a spread of no form is none": {map[string]string{"timeout.reconciliation": "60s", "timeout.reconciliation.jitter": "-1s"}, &gitsync.Interval{Every: time.Minute, Jitter: 30 * time.Second}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(c.want, Read(c.data).Poll); diff != "" {
+				t.Error(diff)
 			}
 		})
 	}

@@ -144,7 +144,7 @@ func (c *chartRepository) index() string { return filepath.Join(c.dir, "index.ya
 // versions lists the versions of a chart. The index is asked for once an interval however many charts are used, and read in a child, because
 // it may be of any size and shape.
 func (r *Repositories) versions(ctx context.Context, c *chartRepository, at *url.URL, client *http.Client, want gitsync.Want, began time.Time) ([]chartVersion, error) {
-	oldest := time.Now().Add(-r.Poll)
+	oldest := r.oldest(want)
 	if want.Fresh && began.After(oldest) {
 		oldest = began
 	}

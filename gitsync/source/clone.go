@@ -73,7 +73,7 @@ func (r *Repositories) resolveCommit(ctx context.Context, want gitsync.Want, rev
 	oldest := time.Now()
 	switch {
 	case !want.Fresh:
-		oldest = oldest.Add(-r.Poll)
+		oldest = r.oldest(want)
 	case !want.Since.IsZero():
 		oldest = want.Since
 	}

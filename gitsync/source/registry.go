@@ -53,7 +53,7 @@ func (r *Repositories) resolveArtifact(ctx context.Context, want gitsync.Want, r
 	if err != nil {
 		return "", err
 	}
-	found, err := r.lookUp(ctx, at, from, revision, want.Fresh)
+	found, err := r.lookUp(ctx, at, from, want, revision)
 	if err != nil {
 		return "", at.credentials.fit(fmt.Errorf("asking %s for %.80q: %w", from.Reference, revision, err))
 	}
@@ -69,7 +69,8 @@ func (r *Repositories) fetchArtifact(ctx context.Context, want gitsync.Want, rev
 	if err != nil {
 		return gitsync.Checkout{}, err
 	}
-	found, err := r.lookUp(ctx, at, from, revision, false)
+	want.Fresh = false
+	found, err := r.lookUp(ctx, at, from, want, revision)
 	if err != nil {
 		return gitsync.Checkout{}, at.credentials.fit(fmt.Errorf("asking %s for %.80q: %w", from.Reference, revision, err))
 	}
@@ -135,7 +136,7 @@ func (r *Repositories) openRegistry(ctx context.Context, want gitsync.Want) (*re
 var digestPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
 // lookUp gives the manifest that a digest, a tag or a version constraint stands for. A tag is looked up once an interval.
-func (r *Repositories) lookUp(ctx context.Context, at *registry, from *oras.Repository, revision string, fresh bool) (resolved, error) {
+func (r *Repositories) lookUp(ctx context.Context, at *registry, from *oras.Repository, want gitsync.Want, revision string) (resolved, error) {
 	if digestPattern.MatchString(revision) {
 		return resolved{digest: revision}, nil
 	}
@@ -147,8 +148,8 @@ func (r *Repositories) lookUp(ctx context.Context, at *registry, from *oras.Repo
 		return resolved{}, err
 	}
 	defer at.turn.leave()
-	oldest := time.Now().Add(-r.Poll)
-	if fresh {
+	oldest := r.oldest(want)
+	if want.Fresh {
 		oldest = began
 	}
 	if known, found := at.known[revision]; found && !known.asked.Before(oldest) {

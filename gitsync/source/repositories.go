@@ -46,6 +46,11 @@ type Repositories struct {
 	installations kept[installation]
 }
 
+// oldest is the moment from which on what a repository said is believed, if nothing fresh is asked for.
+func (r *Repositories) oldest(want gitsync.Want) time.Time {
+	return time.Now().Add(-cmp.Or(want.Believed, r.Poll))
+}
+
 // Resolve gives the commit, the version of a chart, or the digest of an artifact that a source asks for.
 func (r *Repositories) Resolve(ctx context.Context, want gitsync.Want) (string, error) {
 	revision := want.Source.TargetRevision

@@ -114,6 +114,16 @@ func TestRevisionsResolveAndAreAskedForOnce(t *testing.T) {
 		t.Errorf("the repository was asked %d times, not once", n)
 	}
 	third := r.commit(t, "three")
+	believed := want(r.url, "main")
+	believed.Believed = 2 * time.Hour
+	if got, err := all.Resolve(t.Context(), believed); err != nil || got != second {
+		t.Errorf("what was said a moment ago is not believed: %s, %v", got, err)
+	}
+	believed.Believed = time.Nanosecond
+	if got, err := all.Resolve(t.Context(), believed); err != nil || got != third {
+		t.Errorf("who believes nothing is told %s, %v; want %s", got, err, third)
+	}
+	third = r.commit(t, "four")
 	fresh := want(r.url, "main")
 	fresh.Fresh = true
 	if got, err := all.Resolve(t.Context(), fresh); err != nil || got != third {

@@ -91,7 +91,7 @@ var shared struct {
 func TestMain(m *testing.M) {
 	suite.Main(m, func(ctx context.Context, up *cluster.Cluster, _ string) (err error) {
 		shared.repo = &repository{commits: map[string]string{}, own: map[string]string{}}
-		loop := &application.Controller{Source: shared.repo, Renderer: shared.repo, Health: healthOf, Concurrency: 10, Poll: time.Second, Jitter: time.Second}
+		loop := &application.Controller{Source: shared.repo, Renderer: shared.repo, Health: healthOf, Concurrency: 10, Poll: gitsync.Interval{Every: time.Second, Jitter: time.Second}}
 		shared.admin, err = suite.Applications(ctx, up, loop)
 		shared.clusters, shared.config = loop.Clusters, up.Config()
 		return err
