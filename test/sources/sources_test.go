@@ -72,7 +72,7 @@ func start(ctx context.Context, up *cluster.Cluster, dir string) error {
 	shared.admin, err = suite.Applications(ctx, up, &application.Controller{
 		Health: assess, Source: repositories, Reverter: repositories,
 		Renderer:    &render.Renderer{Timeout: 30 * time.Second, Memory: 256 << 20},
-		Concurrency: 4, Poll: time.Second,
+		Concurrency: 4, Poll: gitsync.Interval{Every: time.Second},
 	})
 	return err
 }
