@@ -55,7 +55,7 @@ type entry struct {
 }
 
 // key is the question: what is asked for, without the commits and the versions of the cluster.
-func (j job) key() string {
+func (j job) key() (string, error) {
 	o := j.order
 	o.Revision, o.KubeVersion, o.APIVersions = "", "", nil
 	repositories := map[string]string{}
@@ -64,9 +64,9 @@ func (j job) key() string {
 	}
 	text, err := json.Marshal([]any{o, repositories})
 	if err != nil {
-		panic(err) // they came from JSON
+		return "", fmt.Errorf("reading what the source asks for: %w", err) // such as values that are nested too deeply
 	}
-	return fmt.Sprintf("%x", sha256.Sum256(text))
+	return fmt.Sprintf("%x", sha256.Sum256(text)), nil
 }
 
 func (j job) cluster() string {

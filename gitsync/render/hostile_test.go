@@ -221,6 +221,9 @@ func TestHostileChartsAreRefused(t *testing.T) {
 		"a glob without a match":               {files: chart(""), source: helm(gitopsv1.HelmSource{ValueFiles: []string{"nope/*.yaml"}}), reason: "no file matches"},
 		"a glob outside":                       {files: chart(""), source: helm(gitopsv1.HelmSource{ValueFiles: []string{"/../../**/*.yaml"}}), reason: "leads out of the repository"},
 		"values that are a list":               {files: chart(""), source: helm(gitopsv1.HelmSource{Values: "[a]"}), reason: "no YAML object"},
+		"values objects without measure": {files: chart(""), source: helm(gitopsv1.HelmSource{ValuesObject: &apiextensionsv1.JSON{
+			Raw: []byte(strings.Repeat(`{"a":`, 10_001) + "1" + strings.Repeat("}", 10_001)),
+		}}), reason: "exceeded max depth"},
 		"values objects that are a text":       {files: chart(""), source: helm(gitopsv1.HelmSource{ValuesObject: &apiextensionsv1.JSON{Raw: []byte(`"a"`)}}), reason: "no YAML object"},
 		"a parameter with an unknown variable": {files: chart(""), source: helm(gitopsv1.HelmSource{Parameters: []gitopsv1.HelmParameter{{Name: "a", Value: "$PASSWORD"}}}), reason: "$PASSWORD is no variable"},
 		"a parameter at a huge index":          {files: chart(""), source: helm(gitopsv1.HelmSource{Parameters: []gitopsv1.HelmParameter{{Name: "a[999999999]", Value: "x"}}}), reason: "greater than maximum"},

@@ -104,7 +104,10 @@ func (j job) revisions() map[string]string {
 
 // do renders, or finds that it was done before.
 func (r *Renderer) do(ctx context.Context, j job, hard bool) (answer, error) {
-	key := j.key()
+	key, err := j.key()
+	if err != nil {
+		return answer{}, err
+	}
 	if !hard && !j.verified {
 		if a, found := r.remembered.atRevisions(key, j); found {
 			return a, nil
