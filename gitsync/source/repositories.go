@@ -36,6 +36,8 @@ type Repositories struct {
 	clock    func() time.Time
 
 	mu         sync.Mutex
+	// longest is how long anybody believed what a repository said.
+	longest    time.Duration
 	hosts      kept[queue]
 	clones     kept[clone]
 	charts     kept[chartRepository]
@@ -57,6 +59,9 @@ func (r *Repositories) Resolve(ctx context.Context, want gitsync.Want) (string, 
 	if want.Revision != "" {
 		revision = want.Revision
 	}
+	r.mu.Lock()
+	r.longest = max(r.longest, want.Believed)
+	r.mu.Unlock()
 	switch kindOf(want.Source) {
 	case kindChart:
 		return r.resolveChart(ctx, want, revision)

@@ -73,7 +73,7 @@ func (r *Repositories) setAside() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
-	before := now.Add(-max(unasked, 3*r.Poll))
+	before := now.Add(-max(unasked, 3*r.Poll, 3*r.longest))
 	forget(r.hosts, before, (*queue).idle)
 	forget(r.installations, before, func(i *installation) bool { return i.turn.retire(func() bool { return true }) })
 	ids := slices.Concat(

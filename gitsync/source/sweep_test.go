@@ -87,6 +87,25 @@ func TestWhatNobodyAskedForInAWhileGoesAndComesBackWhereItIsWanted(t *testing.T)
 	}
 }
 
+func TestWhatIsAskedForRarelyStaysForThreeTimesAsLong(t *testing.T) {
+	r := serve(t)
+	w := want(r.url, r.commit(t, "one"))
+	w.Believed = 6 * time.Hour
+	all := repositories(t, r.url, canary)
+	pass := later(all)
+	if _, err := all.Resolve(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+	pass(17 * time.Hour)
+	if all.sweep(); len(all.clones) != 1 {
+		t.Error("it is gone before somebody who asks every six hours asked twice")
+	}
+	pass(2 * time.Hour)
+	if all.sweep(); len(all.clones) != 0 {
+		t.Error("it stays")
+	}
+}
+
 func TestWhatIsInUseOrWaitedForStays(t *testing.T) {
 	for name, thing := range things() {
 		t.Run(name, func(t *testing.T) {
