@@ -35,7 +35,7 @@ type Repositories struct {
 	lookup   dial.Lookup
 	clock    func() time.Time
 
-	mu         sync.Mutex
+	mu sync.Mutex
 	// longest is how long anybody believed what a repository said.
 	longest    time.Duration
 	hosts      kept[queue]
