@@ -9,15 +9,15 @@ import (
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 )
 
-// abroad is an Application that has only the workload of a Rollout, which somebody else has.
-func abroad(t *testing.T) *world {
+// abroad is an Application that has one of a Rollout and its workload, while somebody else has the other.
+func abroad(t *testing.T, ours, theirs string) *world {
 	t.Helper()
 	w := newWorld(automated)
 	w.holders["other"] = true
-	foreign := parse(referring)[0]
+	foreign := parse(theirs)[0]
 	track(foreign, "other", "prod")
 	w.put(foreign, nil)
-	w.push("1111111111111111111111111111111111111111", workload)
+	w.push("1111111111111111111111111111111111111111", ours)
 	w.settle(t)
 	return w
 }
@@ -33,7 +33,7 @@ func (w *world) judges(t *testing.T, generationsAgo int64) {
 }
 
 func TestAWorkloadIsHeldThatARolloutOfAnotherApplicationRejected(t *testing.T) {
-	w := abroad(t)
+	w := abroad(t, workload, referring)
 	second := strings.ReplaceAll(workload, "web:1", "web:2")
 	w.push("2222222222222222222222222222222222222222", second)
 	w.settle(t)
@@ -69,13 +69,7 @@ func TestAWorkloadIsHeldThatARolloutOfAnotherApplicationRejected(t *testing.T) {
 }
 
 func TestACommitIsNotBlamedForAWorkloadOfAnotherApplication(t *testing.T) {
-	w := newWorld(automated)
-	w.holders["other"] = true
-	foreign := parse(workload)[0]
-	track(foreign, "other", "prod")
-	w.put(foreign, nil)
-	w.push("1111111111111111111111111111111111111111", referring)
-	w.settle(t)
+	w := abroad(t, referring, workload)
 	w.abort("error rate")
 	w.settle(t)
 	if said := w.told(); said != "" || w.app.Annotations[AnnotationRollouts] != "" {
@@ -87,7 +81,7 @@ func TestACommitIsNotBlamedForAWorkloadOfAnotherApplication(t *testing.T) {
 }
 
 func TestARolloutOfAnotherApplicationIsLookedAtUntilItRests(t *testing.T) {
-	w := abroad(t)
+	w := abroad(t, workload, referring)
 	for phase, want := range map[string]time.Duration{"Paused": abroadLook, "Progressing": abroadLook, "Healthy": 0, "Degraded": 0} {
 		w.objects[rolloutKey].Object["status"] = map[string]any{"phase": phase, "observedGeneration": "1", "workloadObservedGeneration": "1"}
 		if after := Decide(w.observation()).After; after != want {

@@ -79,6 +79,15 @@ func (s *session) openApp(arg string) (client.WithWatch, client.ObjectKey, error
 	return c, key, err
 }
 
+// loadApp reads the Application that an argument names.
+func (s *session) loadApp(ctx context.Context, arg string) (*gitopsv1.Application, error) {
+	c, key, err := s.openApp(arg)
+	if err != nil {
+		return nil, err
+	}
+	return view.LoadApplication(ctx, c, key)
+}
+
 // appAction is a verb bound to one Application.
 type appAction func(ctx context.Context, c client.WithWatch, key client.ObjectKey) (string, error)
 

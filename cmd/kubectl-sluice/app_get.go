@@ -216,11 +216,7 @@ func newAppResources(s *session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "resources NAME", Short: "List the resources of an Application", Args: cobra.ExactArgs(1), ValidArgsFunction: s.completeApps,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, key, err := s.openApp(args[0])
-			if err != nil {
-				return err
-			}
-			app, err := view.LoadApplication(cmd.Context(), c, key)
+			app, err := s.loadApp(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

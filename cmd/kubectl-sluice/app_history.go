@@ -20,11 +20,7 @@ func newAppHistory(s *session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "history NAME", Short: "List what was deployed, with the numbers that rollback takes", Args: cobra.ExactArgs(1), ValidArgsFunction: s.completeApps,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, key, err := s.openApp(args[0])
-			if err != nil {
-				return err
-			}
-			app, err := view.LoadApplication(cmd.Context(), c, key)
+			app, err := s.loadApp(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

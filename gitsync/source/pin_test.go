@@ -74,6 +74,19 @@ func keysOf(kind string, data map[string]string) func(context.Context) (Keys, er
 // daemon serves a repository over the protocol of git itself.
 func daemon(t *testing.T, r *remote) string {
 	t.Helper()
+	return fmt.Sprintf("git://%s/.git", listen(t, func(c net.Conn) {
+		defer c.Close()
+		serving := exec.Command("git", "daemon", "--inetd", "--export-all", "--base-path="+r.dir)
+		serving.Stdin, serving.Stdout = c, c
+		if err := serving.Run(); err != nil {
+			t.Logf("git daemon: %v", err)
+		}
+	}))
+}
+
+// listen serves each connection to a loopback address, until the test ends.
+func listen(t *testing.T, serve func(net.Conn)) net.Addr {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -86,17 +99,10 @@ func daemon(t *testing.T, r *remote) string {
 			if err != nil {
 				return
 			}
-			served.Go(func() {
-				defer c.Close()
-				serving := exec.Command("git", "daemon", "--inetd", "--export-all", "--base-path="+r.dir)
-				serving.Stdin, serving.Stdout = c, c
-				if err := serving.Run(); err != nil {
-					t.Logf("git daemon: %v", err)
-				}
-			})
+			served.Go(func() { serve(c) })
 		}
 	})
-	return fmt.Sprintf("git://%s/.git", listener.Addr())
+	return listener.Addr()
 }
 
 func TestGitAsksTheAddressThatWasCheckedAndNoOther(t *testing.T) {

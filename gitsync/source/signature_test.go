@@ -24,6 +24,16 @@ type person struct {
 	made   time.Time
 }
 
+// know has repositories know the keys of some people.
+func (r *Repositories) know(signers map[string]string) {
+	plain := r.Keys
+	r.Keys = func(ctx context.Context) (Keys, error) {
+		k, err := plain(ctx)
+		k.Signers = signers
+		return k, err
+	}
+}
+
 func newPerson(t *testing.T, name string, made time.Time, lifetime uint32) person {
 	t.Helper()
 	e, err := openpgp.NewEntity(name, "", name+"@example.com", &packet.Config{
@@ -100,12 +110,7 @@ func TestOnlyCommitsWithTheSignaturesThatAProjectWantsAreFetched(t *testing.T) {
 	afterForgery := alice.sign(t, r, "")
 
 	all := repositories(t, r.url, canary)
-	plain := all.Keys
-	all.Keys = func(ctx context.Context) (Keys, error) {
-		k, err := plain(ctx)
-		k.Signers = map[string]string{"alice": alice.public(t), "late": late.public(t), "mallory": mallory.public(t), "broken": "no key"}
-		return k, err
-	}
+	all.know(map[string]string{"alice": alice.public(t), "late": late.public(t), "mallory": mallory.public(t), "broken": "no key"})
 	keys := func(ids ...string) (p gitopsv1.AppProjectSpec) {
 		for _, id := range ids {
 			p.SignatureKeys = append(p.SignatureKeys, gitopsv1.SignatureKey{KeyID: id})
@@ -164,12 +169,7 @@ func TestFilesThatAreThereStillAreVerifiedThoughTheirCloneBeganAnew(t *testing.T
 	r.commit(t, "two")
 	second := alice.sign(t, r, "")
 	all := repositories(t, r.url, canary)
-	plain := all.Keys
-	all.Keys = func(ctx context.Context) (Keys, error) {
-		k, err := plain(ctx)
-		k.Signers = map[string]string{"alice": alice.public(t)}
-		return k, err
-	}
+	all.know(map[string]string{"alice": alice.public(t)})
 	w := want(r.url, "")
 	w.Project = &gitopsv1.AppProject{Spec: gitopsv1.AppProjectSpec{SignatureKeys: []gitopsv1.SignatureKey{{KeyID: alice.id()}}}}
 	for _, commit := range []string{first, second, first} {

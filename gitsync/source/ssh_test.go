@@ -8,7 +8,6 @@ import (
 	"net"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
@@ -43,22 +42,8 @@ func serveShell(t *testing.T) shell {
 	}
 	config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil }} //nolint:nilnil // whoever comes
 	config.AddHostKey(signer)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var served sync.WaitGroup
-	t.Cleanup(func() { listener.Close(); served.Wait() })
-	served.Go(func() {
-		for {
-			c, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			served.Go(func() { serveConnection(t, c, config) })
-		}
-	})
-	_, port, err := net.SplitHostPort(listener.Addr().String())
+	at := listen(t, func(c net.Conn) { serveConnection(t, c, config) })
+	_, port, err := net.SplitHostPort(at.String())
 	if err != nil {
 		t.Fatal(err)
 	}
