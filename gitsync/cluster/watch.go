@@ -219,8 +219,16 @@ func (c *Cluster) tellGone(o any) {
 	}
 	if u, ok := o.(*unstructured.Unstructured); ok {
 		c.recent.gone(u)
+		c.tellOfDefinition(u)
 	}
 	c.tell(o)
+}
+
+// tellOfDefinition says that a definition of a kind has changed, of which nothing tells who holds it, to all who name definitions.
+func (c *Cluster) tellOfDefinition(u *unstructured.Unstructured) {
+	if u.GetKind() == "CustomResourceDefinition" {
+		c.tellUsers(u.GroupVersionKind())
+	}
 }
 
 // tell says whose object changed.
@@ -247,6 +255,9 @@ func (c *Cluster) told(before, after any) {
 		return
 	}
 	c.tell(a)
+	if a.GetGeneration() != b.GetGeneration() {
+		c.tellOfDefinition(a)
+	}
 	if gitsync.NamedBy(a) != gitsync.NamedBy(b) {
 		c.tellHolder(b)
 	}

@@ -17,6 +17,23 @@ import (
 
 const sharedObject = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {of: VALUE}"
 
+// remote makes the API server known as another cluster, to which a line leads, and makes a namespace there; both have one name.
+func remote(t *testing.T, name string) *line.Line {
+	t.Helper()
+	l, err := line.New(shared.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	create(t, namespace(name), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: control, Name: name, Labels: map[string]string{gitopsv1.LabelSecretType: gitopsv1.SecretTypeCluster}},
+		StringData: map[string]string{
+			"name": name, "server": l.URL, "config": fmt.Sprintf(`{"tlsClientConfig":{"caData":%q}}`, base64.StdEncoding.EncodeToString(l.CA)),
+		},
+	})
+	return l
+}
+
 func TestADestinationThatIsGoneComesBackAndHarmsNoOtherMeanwhile(t *testing.T) {
 	for name, trouble := range map[string]func(*line.Line){
 		"cut":     (*line.Line).Cut,
@@ -24,17 +41,7 @@ func TestADestinationThatIsGoneComesBackAndHarmsNoOtherMeanwhile(t *testing.T) {
 		"refuses": func(l *line.Line) { l.Say(unauthorized) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			l, err := line.New(shared.config)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(l.Close)
-			create(t, namespace(name), &corev1.Secret{
-				ObjectMeta: metav1.ObjectMeta{Namespace: control, Name: name, Labels: map[string]string{gitopsv1.LabelSecretType: gitopsv1.SecretTypeCluster}},
-				StringData: map[string]string{
-					"name": name, "server": l.URL, "config": fmt.Sprintf(`{"tlsClientConfig":{"caData":%q}}`, base64.StdEncoding.EncodeToString(l.CA)),
-				},
-			})
+			l := remote(t, name)
 			commit := func(who, n string) string {
 				shared.repo.pushTo(who, who+n, strings.ReplaceAll(sharedObject, "VALUE", who+n))
 				return who + n
