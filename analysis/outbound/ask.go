@@ -45,6 +45,8 @@ type Question struct {
 	Authentication v1alpha1.Authentication
 	// Insecure accepts any server certificate.
 	Insecure bool
+	// OwnCloud lets the metadata service of a cloud be asked; it is for addresses that no user names.
+	OwnCloud bool
 	// Sign, if there, is the last to change the request.
 	Sign func(*http.Request) error
 }
@@ -103,7 +105,7 @@ func (q Question) ask(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, secrets, err := Client(ctx, Options{Insecure: q.Insecure, Header: q.Header, Authentication: q.Authentication, Sign: q.Sign})
+	client, secrets, err := Client(ctx, Options{Insecure: q.Insecure, OwnCloud: q.OwnCloud, Header: q.Header, Authentication: q.Authentication, Sign: q.Sign})
 	if err != nil {
 		return nil, err
 	}

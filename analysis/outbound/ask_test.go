@@ -38,6 +38,19 @@ func TestAnAddressThatIsNoneIsNotAsked(t *testing.T) {
 	}
 }
 
+func TestTheMetadataServiceOfACloudIsAskedForNoUser(t *testing.T) {
+	for _, address := range []string{"http://169.254.169.254/latest/", "http://[fd00:ec2::254]/", "http://[::ffff:169.254.169.254]/"} {
+		if _, err := Ask(t.Context(), Question{URL: address}); err == nil || !strings.Contains(err.Error(), "metadata services of clouds") {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Ask(ctx, Question{URL: "http://169.254.169.254/latest/", OwnCloud: true}); err == nil || strings.Contains(err.Error(), "metadata services of clouds") {
+		t.Errorf("the controller's own question: %v", err)
+	}
+}
+
 func TestAHeaderWithALineBreakIsRefusedWithoutItsValue(t *testing.T) {
 	asked := false
 	address := answers(t, func(http.ResponseWriter, *http.Request) { asked = true })

@@ -26,7 +26,7 @@ func authorize(ctx context.Context, a v1alpha1.Authentication, insecure bool) (h
 		return "", nil, nil
 	}
 	config := clientcredentials.Config{ClientID: a.OAuth2.ClientID, ClientSecret: a.OAuth2.ClientSecret, TokenURL: a.OAuth2.TokenURL, Scopes: a.OAuth2.Scopes}
-	client := &http.Client{Transport: bounded{transport(insecure)}, CheckRedirect: redirect}
+	client := &http.Client{Transport: bounded{transport(insecure, false)}, CheckRedirect: redirect}
 	token, err := config.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
 	if err != nil {
 		return "", nil, fmt.Errorf("asking %s for a token: %w", Place(a.OAuth2.TokenURL), Failure(err, []string{a.OAuth2.ClientSecret}))

@@ -5,11 +5,13 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/sluice-delivery/sluice/apis/rollouts/v1alpha1"
+	"github.com/sluice-delivery/sluice/internal/dial"
 )
 
 // MaxAnswer is how many bytes an answer may have once it is unpacked. A question for a verdict is answered in a handful of numbers.
@@ -29,6 +31,8 @@ var ErrTooLarge = fmt.Errorf("the answer is too large: it has more than %d MiB",
 type Options struct {
 	// Insecure accepts any server certificate.
 	Insecure bool
+	// OwnCloud lets the metadata service of a cloud be asked.
+	OwnCloud bool
 	// Header is set on each request. Blanks around a value are left out: a Secret made of a file ends in a line break.
 	Header map[string]string
 	// Authentication adds a header of its own if it is basic or oauth2.
@@ -44,11 +48,20 @@ func Client(ctx context.Context, o Options) (client *http.Client, secrets []stri
 	if err != nil {
 		return nil, nil, err
 	}
-	return &http.Client{Transport: dressed{bounded{transport(o.Insecure)}, o, authorization}, CheckRedirect: redirect}, secrets, nil
+	return &http.Client{Transport: dressed{bounded{transport(o.Insecure, o.OwnCloud)}, o, authorization}, CheckRedirect: redirect}, secrets, nil
 }
 
-func transport(insecure bool) http.RoundTripper {
+// connectTimeout is how long a connection may take to come about.
+const connectTimeout = 30 * time.Second
+
+// transport asks no metadata service of a cloud for a user, who may name any address or be sent to one by a server.
+func transport(insecure, ownCloud bool) http.RoundTripper {
+	dialer := &net.Dialer{Timeout: connectTimeout, Control: dial.Elsewhere}
+	if ownCloud {
+		dialer.Control = nil
+	}
 	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.DialContext = dialer.DialContext
 	t.DisableKeepAlives = true                                    // one measurement is one request; nothing is left open between two
 	t.TLSClientConfig = &tls.Config{InsecureSkipVerify: insecure} //nolint:gosec // the user asks for it in the metric
 	return t

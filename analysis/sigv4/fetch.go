@@ -57,7 +57,7 @@ func (s *Signer) container(ctx context.Context, address string) (aws.Credentials
 			return aws.Credentials{}, err
 		}
 	}
-	q := outbound.Question{URL: address, Secrets: []string{token}}
+	q := outbound.Question{URL: address, OwnCloud: true, Secrets: []string{token}}
 	if token != "" {
 		q.Header = map[string]string{"Authorization": token}
 	}
@@ -68,14 +68,14 @@ func (s *Signer) container(ctx context.Context, address string) (aws.Credentials
 func (s *Signer) instance(ctx context.Context) (aws.Credentials, error) {
 	base := strings.TrimSuffix(cmp.Or(s.Getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT"), instanceServer), "/") + "/latest/"
 	token, err := outbound.Ask(ctx, outbound.Question{
-		Method: http.MethodPut, URL: base + "api/token", Timeout: instanceTimeout,
+		Method: http.MethodPut, URL: base + "api/token", OwnCloud: true, Timeout: instanceTimeout,
 		Header: map[string]string{"X-Aws-Ec2-Metadata-Token-Ttl-Seconds": "60"},
 	})
 	if err != nil {
 		return aws.Credentials{}, fmt.Errorf("the controller was given none, and there is no instance to ask: %w", err)
 	}
 	q := outbound.Question{
-		URL: base + "meta-data/iam/security-credentials/", Timeout: instanceTimeout,
+		URL: base + "meta-data/iam/security-credentials/", OwnCloud: true, Timeout: instanceTimeout,
 		Header: map[string]string{"X-Aws-Ec2-Metadata-Token": string(token)}, Secrets: []string{string(token)},
 	}
 	role, err := outbound.Ask(ctx, q)

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-delivery/sluice/internal/dial"
 	"github.com/sluice-delivery/sluice/notify"
 )
 
@@ -77,7 +78,7 @@ func judged(err error) error {
 }
 
 func (e *email) deliver(ctx context.Context, to string, text []byte) error {
-	connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", e.address())
+	connection, err := (&net.Dialer{Control: dial.Elsewhere}).DialContext(ctx, "tcp", e.address())
 	if err != nil {
 		return err
 	}
