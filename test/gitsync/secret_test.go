@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +22,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	gitopsv1 "github.com/sluice-delivery/sluice/apis/gitops/v1alpha1"
 	"github.com/sluice-delivery/sluice/test/suite"
@@ -70,7 +72,7 @@ func (l *listener) hearObject(where string, o any) {
 }
 
 // run runs kubectl sluice app; what it exits with is no matter.
-func (l *listener) run(arguments ...string) string {
+func (l *listener) run(arguments ...string) {
 	l.t.Helper()
 	command := exec.CommandContext(l.t.Context(), filepath.Join(up.Dir, "bin", "kubectl-sluice"),
 		append([]string{"--kubeconfig=" + up.Kubeconfig, "--namespace=" + gitopsv1.DefaultControlNamespace, "app"}, arguments...)...)
@@ -79,7 +81,6 @@ func (l *listener) run(arguments ...string) string {
 		l.t.Errorf("kubectl sluice app %s says nothing: %v", strings.Join(arguments, " "), err)
 	}
 	l.hear("kubectl sluice app "+strings.Join(arguments, " "), string(text))
-	return string(text)
 }
 
 // hearCommands asks in all the ways that people have.
@@ -160,7 +161,7 @@ func (l *listener) hearWebhooks() {
 func grumbler(t *testing.T) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, password, _ := r.BasicAuth()
-		http.Error(w, "not "+user+" with "+password+" of "+r.Header.Get("Authorization"), http.StatusForbidden)
+		http.Error(w, fmt.Sprintf("not %s with %s of %v", user, password, r.Header), http.StatusForbidden)
 	}))
 	t.Cleanup(server.Close)
 	return server.URL
@@ -339,6 +340,54 @@ func troubled(t *testing.T) (names []string) {
 	return names
 }
 
+// generators ask the host HOST with the token of the Secret bird-token.
+var generators = map[string]string{
+	"bird-pulls-github": "pullRequest: {github: {owner: shop, repo: web, api: HOST, tokenRef: {secretName: bird-token, key: token}}}",
+	"bird-pulls-gitlab": "pullRequest: {gitlab: {project: shop/web, api: HOST, tokenRef: {secretName: bird-token, key: token}}}",
+	"bird-pulls-gitea":  "pullRequest: {gitea: {owner: shop, repo: web, api: HOST, tokenRef: {secretName: bird-token, key: token}}}",
+	"bird-scm-github":   "scmProvider: {github: {organization: shop, api: HOST, tokenRef: {secretName: bird-token, key: token}}}",
+	"bird-scm-gitlab":   "scmProvider: {gitlab: {group: shop, api: HOST, tokenRef: {secretName: bird-token, key: token}}}",
+	"bird-scm-gitea":    "scmProvider: {gitea: {owner: shop, api: HOST, tokenRef: {secretName: bird-token, key: token}}}",
+	"bird-plugin":       "plugin: {configMapRef: {name: bird-plugin}}",
+}
+
+// troubledSets makes ApplicationSets whose tokens nobody takes, and returns when each has said so.
+func troubledSets(t *testing.T) {
+	t.Helper()
+	host := grumbler(t)
+	inControl := func(name string) metav1.ObjectMeta {
+		return metav1.ObjectMeta{Namespace: gitopsv1.DefaultControlNamespace, Name: name}
+	}
+	create(t,
+		&corev1.Secret{ObjectMeta: inControl("bird-token"), StringData: map[string]string{"token": bird}},
+		&corev1.ConfigMap{ObjectMeta: inControl("bird-plugin"), Data: map[string]string{"baseUrl": host, "token": "$bird-token:token"}},
+	)
+	for name, generator := range generators {
+		set := &gitopsv1.ApplicationSet{ObjectMeta: inControl(name)}
+		text := "generators: [{" + strings.ReplaceAll(generator, "HOST", host) + "}]\ntemplate: {metadata: {name: x}, spec: {project: default, destination: {}}}\n"
+		if err := yaml.UnmarshalStrict([]byte(text), &set.Spec); err != nil {
+			t.Fatal(err)
+		}
+		create(t, set)
+		suite.Eventually(t, name+" says that it is not let in", func() bool {
+			if err := up.Client.Get(t.Context(), client.ObjectKeyFromObject(set), set); err != nil {
+				t.Fatal(err)
+			}
+			return slices.ContainsFunc(set.Status.Conditions, func(c gitopsv1.ApplicationSetCondition) bool {
+				return c.Type == gitopsv1.ConditionErrorOccurred && c.Status == metav1.ConditionTrue && strings.Contains(c.Message, "403")
+			})
+		})
+	}
+}
+
+// chart renders a value into Secrets, of which a server takes only the first.
+var chart = map[string]string{
+	"Chart.yaml":            "apiVersion: v2\nname: bird\nversion: 1.0.0\n",
+	"values.yaml":           "value: 'tweety-the-\"canary'\n",
+	"templates/secret.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: charted}\nstringData: {key: {{ .Values.value | quote }}}\n",
+	"templates/bad.yaml":    "apiVersion: v1\nkind: Secret\nmetadata: {name: spoilt}\ndata: {key: {{ .Values.value | quote }}}\n",
+}
+
 func TestNothingTellsWhatSecretsHold(t *testing.T) {
 	l := &listener{t: t}
 	hooks := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: gitopsv1.DefaultControlNamespace, Name: gitopsv1.SecretWebhooks}}
@@ -354,8 +403,17 @@ func TestNothingTellsWhatSecretsHold(t *testing.T) {
 
 	s, first := newSite(t, "bird", "syncPolicy: {automated: {prune: true, selfHeal: true}, retry: {}}\n", map[string]string{"secret.yaml": goodSecret, "settings.yaml": settings})
 	others := troubled(t)
+	troubledSets(t)
+	charted, spoilt := newSite(t, "bird-helm", "syncPolicy: {automated: {}, retry: {}}\n", chart)
 	s.synced(first, gitopsv1.HealthHealthy)
 	l.hearCommands(s.name)
+	charted.refused(spoilt)
+	for _, command := range []string{"get", "diff", "manifests"} {
+		l.run(command, charted.name)
+	}
+	l.hearCluster()
+	charted.synced(charted.push(map[string]string{"templates/bad.yaml": strings.ReplaceAll(chart["templates/bad.yaml"], "quote", "b64enc")}), gitopsv1.HealthHealthy)
+	l.hearCommands(charted.name)
 	l.hearWebhooks()
 
 	// Somebody changes the Secret.
@@ -366,12 +424,7 @@ func TestNothingTellsWhatSecretsHold(t *testing.T) {
 	s.await("the Secret is healed", func() bool { return string(s.read(secret).(*corev1.Secret).Data["key"]) == bird })
 
 	bad := s.push(map[string]string{"bad.yaml": badSecrets})
-	app := s.app()
-	s.await("a commit is refused", func() bool {
-		state := s.read(app).(*gitopsv1.Application).Status.OperationState
-		return state.Phase == gitopsv1.OperationFailed && state.SyncResult != nil && state.SyncResult.Revision == bad
-	})
-	if n := len(app.Status.OperationState.SyncResult.Resources); n < 4 {
+	if n := s.refused(bad); n < 4 {
 		t.Errorf("%d results", n)
 	}
 	l.hearCommands(s.name)
@@ -402,6 +455,17 @@ func TestNothingTellsWhatSecretsHold(t *testing.T) {
 	if l.heard < 50 {
 		t.Errorf("only %d texts were looked at", l.heard)
 	}
+}
+
+// refused waits until the sync of a commit has failed, and gives the number of its results.
+func (s *site) refused(commit string) (results int) {
+	s.t.Helper()
+	app := s.app()
+	s.await("a commit is refused", func() bool {
+		state := s.read(app).(*gitopsv1.Application).Status.OperationState
+		return state != nil && state.Phase == gitopsv1.OperationFailed && state.SyncResult != nil && state.SyncResult.Revision == commit
+	})
+	return len(app.Status.OperationState.SyncResult.Resources)
 }
 
 // deletedInVain deletes the Application with what it holds, of which one object cannot go until a rule of admission does.
