@@ -119,6 +119,14 @@ func push(ref, after string, files ...string) string {
 
 const many = 100_000
 
+// looking lets an Application be asked to look, after it has compared a commit.
+func looking(commit string) func(int, *gitopsv1.Application) {
+	return func(i int, app *gitopsv1.Application) {
+		knows(commit, gitopsv1.SyncSynced)(i, app)
+		app.Annotations = map[string]string{gitopsv1.AnnotationRefresh: gitopsv1.RefreshNormal}
+	}
+}
+
 // knows lets an Application have compared a commit.
 func knows(commit string, state gitopsv1.SyncStatusCode) func(int, *gitopsv1.Application) {
 	return func(_ int, app *gitopsv1.Application) {
@@ -149,6 +157,7 @@ func TestWhatTheApplicationsKnowAlreadyIsNotWritten(t *testing.T) {
 		{"the same delivery again and again", replayed, knows("old", gitopsv1.SyncSynced), 2000},
 		{"a delivery after polling found its commit", []string{newer}, knows("new", gitopsv1.SyncOutOfSync), 0},
 		{"the same where the comparison failed", []string{newer}, knows("new", gitopsv1.SyncUnknown), 2000},
+		{"a push back to the commit that is known, while a look may have found the one between", []string{newer}, looking("new"), 2 * 2000},
 		{"a delivery for an older commit after a newer one", []string{old}, knows("new", gitopsv1.SyncSynced), 2000},
 		{"two at once, the older one last", []string{newer, old}, knows("old", gitopsv1.SyncSynced), 2000},
 		{"two at once, the newer one last", []string{old, newer}, knows("old", gitopsv1.SyncSynced), 2000},

@@ -113,10 +113,14 @@ func (c *Concerns) Application(app *gitopsv1.Application) bool {
 	return false
 }
 
-// compared is the commit of a source that an Application has compared; empty if it could not.
+// compared is the commit of a source that an Application has compared; empty if it could not, and while it is asked to look: then it may have found
+// another commit already, which it stores together with the answer.
 func compared(app *gitopsv1.Application, source int) string {
 	now := app.Status.Sync
+	_, looks := app.Annotations[gitopsv1.AnnotationRefresh]
 	switch {
+	case looks:
+		return ""
 	case now.Status != gitopsv1.SyncSynced && now.Status != gitopsv1.SyncOutOfSync:
 		return ""
 	case !gitopsv1.HasSeveralSources(app.Spec):
