@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -59,6 +60,9 @@ func SyncUnderWay(app *gitopsv1.Application) *gitopsv1.SyncOperation {
 	}
 	return s.Operation.Sync
 }
+
+// AskAgain is how long after a vain question a repository is asked again, for somebody who waits for a sync.
+const AskAgain = 10 * time.Second
 
 // BeginsByHand reports whether somebody has asked for a sync that has not begun. Whoever pushes and then syncs means what he pushed, so it begins with
 // a look at the repository.

@@ -108,8 +108,7 @@ func (d *decision) unsourced() bool {
 	known := d.app.Status.Sync.Status
 	waits := d.o.Target.Unreachable && left > 0 && known != "" && known != gitopsv1.SyncUnknown
 	if waits {
-		d.again(left)
-		d.conditions = slices.Clone(d.app.Status.Conditions)
+		d.bide(left)
 	}
 	problem := "Failed to load target state: " + d.o.Target.Problem
 	if !waits || BeginsByHand(d.app) { // whoever asked for something is told why it does not begin
@@ -126,6 +125,16 @@ func (d *decision) unsourced() bool {
 		d.endWith(gitopsv1.OperationError, problem)
 	}
 	return true
+}
+
+// bide keeps what was known for a time. Whoever waits for a sync that cannot begin is told the latest reason alone.
+func (d *decision) bide(left time.Duration) {
+	d.again(left)
+	d.conditions = slices.Clone(d.app.Status.Conditions)
+	if BeginsByHand(d.app) {
+		d.again(AskAgain)
+		d.conditions = slices.DeleteFunc(d.conditions, func(c gitopsv1.ApplicationCondition) bool { return c.Type == gitopsv1.ConditionComparisonError })
+	}
 }
 
 // asksForOther reports whether the operation is of manifests that were had, or may be once it has begun: a rollback must not wait until the newest

@@ -135,7 +135,10 @@ func (d *decision) changesOf(b brought) (changes []Change, problem string) {
 	default:
 		changes = b.changes(spec.Sources, now)
 	}
-	if len(changes) == 1 {
+	switch len(changes) {
+	case 0:
+		problem = "none of its sources has changed since what was synced before it"
+	case 1:
 		problem = changes[0].problem()
 	}
 	return changes, problem

@@ -43,15 +43,24 @@ func labelledFor(o *unstructured.Unstructured) (name string, labelled bool) {
 	return name, labelled
 }
 
-// holds reports whether an object is the Application's: by its id, or by the label of older installations if the Application has listed the object
-// before. The label alone says nothing, because a chart that somebody installs by hand sets it to a name of his choice.
+// holds reports whether an object is the Application's: by its id, or by the label of older installations if the Application has synced before and has
+// listed the object as synced since. The label alone says nothing, because a chart that somebody installs by hand sets it to a name of his choice, and
+// neither does a listing alone, for all that Git wants is listed.
 func (o Observation) holds(object *unstructured.Unstructured) bool {
 	own := TrackingName(o.App, o.ControlNamespace)
 	if name, labelled := labelledFor(object); labelled {
 		key := KeyOf(object)
-		return name == own && slices.ContainsFunc(o.App.Status.Resources, func(r gitopsv1.ResourceStatus) bool { return keyOfStatus(r) == key })
+		return name == own && hasSynced(o.App) && slices.ContainsFunc(o.App.Status.Resources, func(r gitopsv1.ResourceStatus) bool {
+			return keyOfStatus(r) == key && (r.Status == gitopsv1.SyncSynced || r.RequiresPruning)
+		})
 	}
 	return TrackedBy(object) == own
+}
+
+// hasSynced reports whether an Application has brought anything so far.
+func hasSynced(app *gitopsv1.Application) bool {
+	s := app.Status.OperationState
+	return len(app.Status.History) > 0 || s != nil && s.Phase == gitopsv1.OperationSucceeded && s.SyncResult != nil
 }
 
 // TrackedBy is the tracking name of the Application whose id an object carries; empty if it carries none. The id must name the object itself, because

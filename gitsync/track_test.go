@@ -31,12 +31,33 @@ func TestAnObjectOfAnOlderInstallationIsTheApplicationsWithoutBeingWritten(t *te
 	for _, name := range []string{"stays", "goes"} {
 		w.put(parse(labelled(name))[0], nil)
 	}
+	w.app.Status.History = []gitopsv1.RevisionHistory{{Revision: "0000"}} // it was synced by the older installation
 	w.push("aaaa", docs(labelled("stays"), labelled("goes")))
 	w.settle(t)
 	wantStory(t, w)
 	w.push("bbbb", labelled("stays"))
 	w.settle(t)
 	wantStory(t, w, "delete ConfigMap prod/goes")
+}
+
+func TestWhatWasOnlyLookedAtIsNotDeletedWithTheApplication(t *testing.T) {
+	for name, manifests := range map[string][2]string{
+		"as Git says":     {labelled("of-a-chart"), labelled("of-a-chart")},
+		"not as Git says": {labelled("of-a-chart"), labelled("of-a-chart") + "data: {a: b}\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld("")
+			w.app.Finalizers = []string{gitopsv1.FinalizerResources}
+			w.put(parse(manifests[0])[0], nil)
+			w.push("aaaa", manifests[1])
+			w.settle(t)
+			w.push("bbbb", config)
+			w.settle(t)
+			w.app.DeletionTimestamp = &metav1.Time{Time: w.now}
+			w.settle(t)
+			wantStory(t, w)
+		})
+	}
 }
 
 func TestAnIDNamesItsOwnObjectAndIsReadStrictly(t *testing.T) {

@@ -100,3 +100,20 @@ func TestTheFinalizerSaysHowDependentsGo(t *testing.T) {
 		})
 	}
 }
+
+func TestWhoeverWaitsForASyncThatCannotBeginIsToldTheLatestReasonAlone(t *testing.T) {
+	w := newWorld("")
+	w.push("aaaa", config)
+	w.settle(t)
+	w.app.Status.Sync.Status = gitopsv1.SyncSynced
+	w.app.Operation = &gitopsv1.Operation{Sync: &gitopsv1.SyncOperation{}}
+	o := w.observation()
+	for _, reason := range []string{"no answer after 3 ms", "no answer after 7 ms"} {
+		o.Target = Material{Problem: reason, Unreachable: true, Grace: time.Minute}
+		plan := Decide(o)
+		if got := conditionsText(plan); got != "ComparisonError: Failed to load target state: "+reason || plan.After > AskAgain {
+			t.Errorf("it looks again after %s and says\n%s", plan.After, got)
+		}
+		o.App = plan.App
+	}
+}

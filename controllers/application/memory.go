@@ -19,8 +19,10 @@ type memory struct {
 	agreed map[gitsync.Key]agreement
 	// ignored are the rules on differences under which they agreed.
 	ignored []gitopsv1.IgnoreDifference
-	// unreachable is since when a repository could not be asked; zero if it could.
+	// unreachable is since when a repository or the destination could not be asked; zero if all could.
 	unreachable time.Time
+	// wished is when a sync by hand was first seen that has not begun; zero if there is none.
+	wished time.Time
 	// asked is when somebody was seen to ask for a look at the repository; zero if nobody does.
 	asked time.Time
 	// neighbours are what else was in the destination namespace at neighboursAt; nil if nobody asks.
@@ -39,6 +41,27 @@ func (m *memory) ruled(by []gitopsv1.IgnoreDifference) {
 	if !equality.Semantic.DeepEqual(m.ignored, by) {
 		m.ignored, m.agreed = by, map[gitsync.Key]agreement{}
 	}
+}
+
+// wish is from when on an answer of a repository is fresh enough for a sync by hand that begins; zero if none does. While one cannot begin, the
+// repository is asked again from time to time.
+func (m *memory) wish(begins bool, now time.Time) time.Time {
+	switch {
+	case !begins:
+		m.wished = time.Time{}
+	case m.wished.IsZero():
+		m.wished = now
+	default:
+		return latest(m.wished, now.Add(-gitsync.AskAgain))
+	}
+	return m.wished
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // saw notes when it was first seen that somebody asks for a look, so that one question to a repository serves all who asked before it.

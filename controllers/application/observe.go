@@ -73,6 +73,7 @@ func (c *Controller) observe(ctx context.Context, app *gitopsv1.Application) (*s
 			break
 		}
 	}
+	s.bear()
 	return s, nil
 }
 
@@ -91,8 +92,20 @@ func (s *seen) unread(err error) {
 	s.trouble = err
 	s.Target = gitsync.Material{Sources: s.Target.Sources, Revisions: s.Target.Revisions, Problem: err.Error(), Unreachable: true}
 	s.Running, s.Live, s.Predicted = nil, nil, nil
-	s.Target.Grace = s.memory.grace(true, s.Now)
 	s.Cluster.Silent = err.Error()
+}
+
+// bear says how much longer what was known stays true where something could not be asked: one time for all, which begins anew only once everything was
+// asked, for otherwise a repository that answers would hide a destination that does not.
+func (s *seen) bear() {
+	unreachable := s.Target.Unreachable || s.Running != nil && s.Running.Unreachable
+	left := s.memory.grace(unreachable, s.Now)
+	if _, asked := s.App.Annotations[gitopsv1.AnnotationRefresh]; s.Target.Unreachable && (!asked || s.trouble != nil) {
+		s.Target.Grace = left // whoever asks for a look at a repository is told at once that it cannot be had
+	}
+	if s.Running != nil && s.Running.Unreachable {
+		s.Running.Grace = left
+	}
 }
 
 // project reads the project of an Application; nil if there is none of that name.
@@ -115,13 +128,12 @@ func (c *Controller) observeSources(ctx context.Context, s *seen) {
 		return
 	}
 	refresh, asked := s.App.Annotations[gitopsv1.AnnotationRefresh]
-	changed := !gitsync.ComparedSame(s.App) || gitsync.BeginsByHand(s.App)
-	how := loading{fresh: asked || changed, hard: refresh == gitopsv1.RefreshHard}
-	if !changed {
-		how.since = c.memories.since(client.ObjectKeyFromObject(s.App))
+	changed, byHand := !gitsync.ComparedSame(s.App), gitsync.BeginsByHand(s.App)
+	how := loading{fresh: asked || changed || byHand, hard: refresh == gitopsv1.RefreshHard}
+	if wished := s.memory.wish(byHand, s.Now); !changed {
+		how.since = latest(c.memories.since(client.ObjectKeyFromObject(s.App)), wished)
 	}
 	s.Target = c.load(ctx, s, gitopsv1.SourcesOf(s.App.Spec), nil, how)
-	s.Target.Grace = s.memory.grace(s.Target.Unreachable && !asked, s.Now)
 	sync := gitsync.SyncUnderWay(s.App)
 	if sync == nil {
 		return
@@ -139,7 +151,6 @@ func (c *Controller) observeSources(ctx context.Context, s *seen) {
 		running = c.load(ctx, s, sources, revisions, loading{
 			fresh: !s.App.Operation.InitiatedBy.Automated, since: s.App.Status.OperationState.StartedAt.Time,
 		})
-		running.Grace = s.memory.grace(running.Unreachable, s.Now)
 	}
 	s.Running = &running
 }

@@ -87,3 +87,57 @@ func TestASyncByHandIsOfTheNewestCommitAndNotOfTheLastThatWasSeen(t *testing.T) 
 		})
 	}
 }
+
+func TestWhatWasKnownStaysTrueForOneTimeWhateverCannotBeAsked(t *testing.T) {
+	began := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	type look struct {
+		minute                  int
+		target, running, unread bool
+		left                    time.Duration
+	}
+	for name, looks := range map[string][]look{
+		"a repository": {{0, true, false, false, 3 * time.Minute}, {2, true, false, false, time.Minute}, {4, true, false, false, -time.Minute}},
+		// The repository answers at each look, and that must not hide the destination.
+		"the destination":               {{0, false, false, true, 3 * time.Minute}, {4, false, false, true, -time.Minute}},
+		"what an operation is of":       {{0, false, true, false, 3 * time.Minute}, {4, false, true, false, -time.Minute}},
+		"one after the other":           {{0, true, false, false, 3 * time.Minute}, {2, false, false, true, time.Minute}},
+		"a repository that comes again": {{0, true, false, false, 3 * time.Minute}, {2, false, false, false, 0}, {4, true, false, false, 3 * time.Minute}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := &memory{}
+			for _, l := range looks {
+				s := &seen{memory: m, Observation: gitsync.Observation{App: &gitopsv1.Application{}, Now: began.Add(time.Duration(l.minute) * time.Minute)}}
+				s.Target.Unreachable = l.target
+				if l.running {
+					s.Running = &gitsync.Material{Unreachable: true}
+				}
+				if l.unread {
+					s.unread(errors.New("it does not answer"))
+				}
+				s.bear()
+				left := s.Target.Grace
+				if l.running {
+					left = s.Running.Grace
+				}
+				if left != l.left {
+					t.Errorf("after %d minutes %s are left, want %s", l.minute, left, l.left)
+				}
+			}
+		})
+	}
+}
+
+func TestARepositoryIsAskedFromTimeToTimeForASyncThatCannotBegin(t *testing.T) {
+	m, seen := &memory{}, time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		after time.Duration
+		want  time.Time
+	}{{0, seen}, {time.Second, seen}, {time.Minute, seen.Add(time.Minute - gitsync.AskAgain)}} {
+		if got := m.wish(true, seen.Add(c.after)); !got.Equal(c.want) {
+			t.Errorf("%s after it was asked for an answer of %s is good enough, want %s", c.after, got, c.want)
+		}
+	}
+	if got := m.wish(false, seen); !got.IsZero() {
+		t.Errorf("nobody asks, and an answer must be of %s", got)
+	}
+}
