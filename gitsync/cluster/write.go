@@ -61,7 +61,7 @@ func (w *Writer) DryRun(ctx context.Context, write gitsync.Write) (gitsync.Predi
 	switch {
 	case err == nil:
 		p.Object = o
-	case isMissingNamespace(err, manifest), write.Anew && isVerdict(err) && !isAboutContent(err):
+	case isMissingNamespace(err, manifest), write.Anew && isOfPredecessor(err):
 	case apierrors.IsConflict(err) || !isVerdict(err):
 		return p, fmt.Errorf("asking for a dry run of %s %s: %w", manifest.GetKind(), manifest.GetName(), err)
 	default:
@@ -70,15 +70,17 @@ func (w *Writer) DryRun(ctx context.Context, write gitsync.Write) (gitsync.Predi
 	return p, nil
 }
 
-// isAboutContent reports whether an error says that an object could never be as it is written. Any other refusal, such as by a quota, may be one of an
-// object beside the one that is there still.
-func isAboutContent(err error) bool {
+// isOfPredecessor reports whether what is made anew is refused because another object is there still, or because of the name under which it was tried.
+func isOfPredecessor(err error) bool {
+	if apierrors.IsAlreadyExists(err) || apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota") {
+		return true
+	}
 	var status apierrors.APIStatus
-	if !errors.As(err, &status) || !apierrors.IsInvalid(err) && !apierrors.IsBadRequest(err) {
+	if !errors.As(err, &status) || status.Status().Details == nil {
 		return false
 	}
-	details := status.Status().Details
-	return details == nil || len(details.Causes) == 0 || slices.ContainsFunc(details.Causes, func(c metav1.StatusCause) bool {
+	causes := status.Status().Details.Causes
+	return len(causes) > 0 && !slices.ContainsFunc(causes, func(c metav1.StatusCause) bool {
 		return c.Field != "metadata.name" && c.Field != "metadata.generateName"
 	})
 }

@@ -60,6 +60,9 @@ func TestADryRunOfWhatIsMadeAnewIsNotInTheWayOfWhatLives(t *testing.T) {
 	at := func(place string) error {
 		return apierrors.NewInvalid(configMap.GroupKind(), "", field.ErrorList{field.Invalid(field.NewPath(place), "", "is wrong")})
 	}
+	forbidden := func(why string) error {
+		return apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, "", errors.New(why))
+	}
 	for name, c := range map[string]struct {
 		refusal error
 		problem bool
@@ -68,7 +71,13 @@ func TestADryRunOfWhatIsMadeAnewIsNotInTheWayOfWhatLives(t *testing.T) {
 		"its content can never be":                       {at("spec.template"), true},
 		"a field is unknown":                             {apierrors.NewBadRequest(`strict decoding error: unknown field "dta"`), true},
 		"its name means something, and it has another":   {at("metadata.name"), false},
-		"a quota is used up by the one that lives still": {apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, "settings", errors.New("exceeded quota")), false},
+		"a quota is used up by the one that lives still": {forbidden("exceeded quota: all, requested: configmaps=1, used: configmaps=1, limited: configmaps=1"), false},
+		"the name that it gets is taken":                 {apierrors.NewAlreadyExists(schema.GroupResource{Resource: "configmaps"}, "settings-1"), false},
+		"the account may not make it":                    {forbidden(`User "deployer" cannot create resource "configmaps"`), true},
+		"admission denies it":                            {forbidden("violates PodSecurity"), true},
+		"its name and its content are wrong": {apierrors.NewInvalid(configMap.GroupKind(), "", field.ErrorList{
+			field.Invalid(field.NewPath("metadata.name"), "", "is wrong"), field.Invalid(field.NewPath("data"), "", "is wrong"),
+		}), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, w := writerTo(t, configMap)
