@@ -31,7 +31,7 @@ which each repository was asked at least once, besides lease and watches: %[7]s.
 
 ## From a push to the cluster
 
-From the end of a push that changes one manifest, of which the Git server tells the webhook, until a watch shows the change; %[8]d times each.
+From the end of a push that changes one manifest, of which the Git server tells the webhook, until a watch shows the change; %[8]d times each, a second apart or more.
 
 | Manifests | Median | Best | Worst | Target |
 |---:|---:|---:|---:|---:|

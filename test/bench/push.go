@@ -25,6 +25,9 @@ type pushed struct {
 
 const configMap = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NAME}\ndata: {a: \"VALUE\"}\n"
 
+// between is the time from one push to the next: webhooks are acted on twice a second, and what is timed is not how long they wait for each other.
+const between = time.Second
+
 // timePushes times from the end of a push, of which the Git server tells the webhook, until a watch shows the change of the one manifest that it
 // changed.
 func (g *gitsync) timePushes(ctx context.Context, r *gitReport) error {
@@ -50,7 +53,14 @@ func (g *gitsync) timePushesOf(ctx context.Context, manifests int) (pushed, erro
 	}
 	defer changes.Stop()
 	result := pushed{manifests: manifests}
+	pace := time.NewTicker(between)
+	defer pace.Stop()
 	for i := range pushes {
+		select {
+		case <-pace.C:
+		case <-ctx.Done():
+			return pushed{}, ctx.Err()
+		}
 		value := strconv.Itoa(i + 1)
 		sha, err := commit(ctx, work, value, map[string][]byte{"all/7.yaml": fill(configMap, "one-7", value)})
 		if err != nil {
