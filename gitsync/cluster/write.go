@@ -220,11 +220,19 @@ func (w *Writer) migrate(ctx context.Context, live *unstructured.Unstructured) (
 	}) {
 		return "", nil
 	}
-	patch, err := csaupgrade.UpgradeManagedFieldsPatch(live, sets.New(w.migrates...), gitopsv1.FieldManager)
+	// The patch replaces the whole list of managers, of which the cache keeps but a part.
+	o := live.NewEmptyInstance().(*unstructured.Unstructured)
+	o.SetGroupVersionKind(live.GroupVersionKind())
+	if err := w.cluster.direct.Get(ctx, client.ObjectKeyFromObject(live), o); err != nil {
+		return "", err
+	}
+	if o.GetUID() != live.GetUID() || o.GetResourceVersion() != live.GetResourceVersion() {
+		return "", lookAgain(live, errors.New("it has changed since it was observed"))
+	}
+	patch, err := csaupgrade.UpgradeManagedFieldsPatch(o, sets.New(w.migrates...), gitopsv1.FieldManager)
 	if err != nil || patch == nil {
 		return "", err
 	}
-	o := live.DeepCopy()
 	if err := w.client.Patch(ctx, o, client.RawPatch(types.JSONPatchType, patch)); err != nil {
 		return "", err
 	}
