@@ -16,11 +16,16 @@ help: ## List the targets
 demo: ## Watch three releases on a real control plane; UNATTENDED=1 checks them and leaves
 	cd test && $(GO) run -v ./prepare && $(GO) run -v ./demo $(if $(UNATTENDED),-unattended)
 
-test: ## Run every test; the first time it builds a control plane, once for all clones
+test: ssh ## Run every test; the first time it builds a control plane, once for all clones
 	$(GO) test $$($(GO) list ./... | grep -v -e /sluice/strategy -e /sluice/gitsync$$)
 	@mkdir -p bin; $(GO) test -v ./strategy/... ./gitsync > bin/model.log 2>&1; status=$$?; grep -E '^(model|sync model|ok|FAIL)' bin/model.log; \
 	  test $$status = 0 || { tail -n 200 bin/model.log; exit $$status; } # without -v, go test keeps to itself how many states the models explored
 	cd test && $(GO) run ./prepare && $(GO) test -p 1 ./... # one real control plane at a time
+
+.PHONY: ssh
+ssh: # git has no SSH of its own, and Debian does not always install one with it
+	@command -v ssh >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends openssh-client; } || \
+	  { echo "the tests of Git over SSH need the program ssh: install openssh-client"; exit 1; }
 
 ##@ Build
 .PHONY: build image $(PROGRAMS)
