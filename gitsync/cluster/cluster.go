@@ -51,6 +51,8 @@ type Cluster struct {
 
 	mu      sync.Mutex
 	watched map[schema.GroupVersionKind]*watch
+	// turns are held while a watch of a kind begins or ends, by kind; mu is taken after one of them, never before.
+	turns   map[schema.GroupVersionKind]*sync.Mutex
 	recent  recent
 	writers map[string]client.Client
 	about   about
@@ -145,7 +147,7 @@ func open(ctx context.Context, identity gitsync.Cluster, config *rest.Config, ch
 func newCluster(identity gitsync.Cluster, direct client.Client, mapper meta.RESTMapper, changed func(cluster, trackingName string)) *Cluster {
 	return &Cluster{
 		Identity: identity, direct: direct, mapper: mapper, changed: changed, stop: func() {}, gate: newGate(),
-		watched: map[schema.GroupVersionKind]*watch{}, writers: map[string]client.Client{},
+		watched: map[schema.GroupVersionKind]*watch{}, turns: map[schema.GroupVersionKind]*sync.Mutex{}, writers: map[string]client.Client{},
 	}
 }
 

@@ -47,7 +47,7 @@ func (c *Cluster) Use(ctx context.Context, user string, kinds []schema.GroupVers
 	for _, k := range kinds {
 		named[k] = true
 	}
-	var unused []schema.GroupVersionKind
+	unused := map[schema.GroupVersionKind]*watch{}
 	c.mu.Lock()
 	for k := range named {
 		if c.watched[k] == nil {
@@ -60,18 +60,42 @@ func (c *Cluster) Use(ctx context.Context, user string, kinds []schema.GroupVers
 			delete(w.users, user)
 			if len(w.users) == 0 {
 				delete(c.watched, k)
-				unused = append(unused, k)
+				unused[k] = w
 			}
 		}
 	}
 	c.mu.Unlock()
-	for _, k := range unused {
-		c.forget(ctx, k)
+	for k, w := range unused {
+		c.forget(ctx, k, w)
 	}
 }
 
-// forget ends the watch of a kind. The only error is that there was none.
-func (c *Cluster) forget(ctx context.Context, gvk schema.GroupVersionKind) {
+// forget ends a watch of a kind, unless another one has taken its place.
+func (c *Cluster) forget(ctx context.Context, gvk schema.GroupVersionKind, w *watch) {
+	defer c.turn(gvk).Unlock()
+	c.mu.Lock()
+	now := c.watched[gvk]
+	c.mu.Unlock()
+	if now == nil || now == w {
+		c.remove(ctx, gvk)
+	}
+}
+
+// turn waits until no watch of a kind begins or ends, and gives what is to be unlocked then.
+func (c *Cluster) turn(gvk schema.GroupVersionKind) *sync.Mutex {
+	c.mu.Lock()
+	turn := c.turns[gvk]
+	if turn == nil {
+		turn = &sync.Mutex{}
+		c.turns[gvk] = turn
+	}
+	c.mu.Unlock()
+	turn.Lock()
+	return turn
+}
+
+// remove takes a kind out of the cache, in its turn. The only error is that it is not there.
+func (c *Cluster) remove(ctx context.Context, gvk schema.GroupVersionKind) {
 	o := &unstructured.Unstructured{}
 	o.SetGroupVersionKind(gvk)
 	_ = c.cache.RemoveInformer(ctx, o)
@@ -107,6 +131,8 @@ func (c *Cluster) watch(ctx context.Context, gvk schema.GroupVersionKind) error 
 	c.watched[gvk] = w
 	c.mu.Unlock()
 	w.once.Do(func() {
+		defer c.turn(gvk).Unlock()
+		c.remove(ctx, gvk) // what an earlier watch has left
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		c.mu.Lock()
@@ -114,7 +140,7 @@ func (c *Cluster) watch(ctx context.Context, gvk schema.GroupVersionKind) error 
 		c.mu.Unlock()
 		err := c.begin(ctx, gvk)
 		if err != nil {
-			c.forget(ctx, gvk)
+			c.remove(ctx, gvk)
 			if why := context.Cause(ctx); isRefusal(why) {
 				err = why
 			}
@@ -161,7 +187,7 @@ func (c *Cluster) lost(ctx context.Context, r *toolscache.Reflector, err error) 
 		default:
 			c.fail(gvk, w, err)
 			go func() {
-				c.forget(ctx, gvk)
+				c.forget(ctx, gvk, w)
 				c.tellUsers(gvk)
 			}()
 		}
