@@ -16,9 +16,10 @@ type Want struct {
 	Source  gitopsv1.Source
 	// Revision stands in for Source.TargetRevision if it is not empty, as an operation may ask for.
 	Revision string
-	// Fresh asks the repository now, where otherwise an answer may be served that is as old as Believed, or as the poll interval if that is zero.
-	Fresh    bool
-	Believed time.Duration
+	// Fresh asks the repository now, where otherwise an answer may be served that is as old as Poll says: of any age if that is zero, and no older than
+	// the interval of whoever keeps the answers if it is nil.
+	Fresh bool
+	Poll  *Interval
 	// Since is when somebody asked for that: an answer of that moment or later will do. It is now if it is zero.
 	Since time.Time
 }

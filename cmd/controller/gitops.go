@@ -186,7 +186,7 @@ func (g *gitops) addLoops(ctx context.Context, mgr ctrl.Manager, dir string) err
 	sets := &applicationset.Controller{
 		Client: c, Secrets: mgr.GetCache(), Events: recorder, Namespace: g.gitopsNamespace, Concurrency: g.concurrency, MetricLabels: g.setMetricLabels,
 		Policy: gitopsv1.ApplicationsSync(g.setPolicy), MayOverride: g.setPolicyOverride,
-		Library: library{repositories, &scm.Asker{Reader: g.live, Namespace: g.gitopsNamespace, Allowed: g.scmProviders}, mgr.GetCache(), g.gitopsNamespace},
+		Library: library{repositories, &scm.Asker{Reader: g.live, Namespace: g.gitopsNamespace, Allowed: g.scmProviders}, mgr.GetCache(), g.gitopsNamespace, settings.Load},
 	}
 	if err := errors.Join(applications.Measure(metrics.Registry), sets.Measure(metrics.Registry), repositories.Measure(metrics.Registry), clusters.Measure(metrics.Registry)); err != nil {
 		return fmt.Errorf("registering the metrics of Git-sync: %w", err)

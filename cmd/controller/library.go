@@ -30,6 +30,8 @@ type library struct {
 	// projects reads AppProjects, which are in namespace.
 	projects  client.Reader
 	namespace string
+	// settings say how often repositories are asked.
+	settings func(context.Context) (gitsync.Settings, error)
 }
 
 // Answer asks Git for trees and files, and servers for the rest.
@@ -65,7 +67,11 @@ func (l library) git(ctx context.Context, set *gitopsv1.ApplicationSet, q genera
 	if err != nil {
 		return generate.Answer{}, err
 	}
-	want := gitsync.Want{Project: project, Source: gitopsv1.Source{RepoURL: q.Repository, TargetRevision: q.Revision}, Fresh: fresh}
+	settings, err := l.settings(ctx)
+	if err != nil {
+		return generate.Answer{}, err
+	}
+	want := gitsync.Want{Project: project, Source: gitopsv1.Source{RepoURL: q.Repository, TargetRevision: q.Revision}, Fresh: fresh, Poll: settings.Poll}
 	commit, err := l.repositories.Resolve(ctx, want)
 	if err != nil {
 		return generate.Answer{}, err

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
@@ -76,7 +77,15 @@ func TestGitAndServersAreAskedTogether(t *testing.T) {
 // folder is a repository of one commit.
 type folder string
 
-func (folder) Resolve(context.Context, gitsync.Want) (string, error) { return "c0ffee", nil }
+// rarely is what the settings say of how often repositories are asked.
+var rarely = &gitsync.Interval{Every: time.Hour}
+
+func (folder) Resolve(_ context.Context, want gitsync.Want) (string, error) {
+	if want.Poll != rarely {
+		return "", errors.New("it is asked more often than the settings say")
+	}
+	return "c0ffee", nil
+}
 
 func (f folder) Fetch(context.Context, gitsync.Want, string) (gitsync.Checkout, error) {
 	return gitsync.Checkout{Dir: string(f), Release: func() {}}, nil
@@ -97,7 +106,10 @@ func TestWhatGeneratorsReadOfGitIsBounded(t *testing.T) {
 		}
 		return generate.Question{About: generate.AboutFile, Repository: "https://git.example.com/r", Revision: "c0ffee", Path: name}
 	}
-	l := library{repositories: folder(dir), providers: &scm.Asker{Reader: objects, Namespace: "argocd"}, projects: objects, namespace: "argocd"}
+	l := library{
+		repositories: folder(dir), providers: &scm.Asker{Reader: objects, Namespace: "argocd"}, projects: objects, namespace: "argocd",
+		settings: func(context.Context) (gitsync.Settings, error) { return gitsync.Settings{Poll: rarely}, nil },
+	}
 	whole := file("whole.yaml", generate.MaxFile)
 	var many []generate.Question
 	for i := range maxRead/generate.MaxFile + 1 {

@@ -15,25 +15,42 @@ import (
 	"github.com/sluice-delivery/sluice/internal/kube/kubetest"
 )
 
-// crowded is a Source whose server others keep busy.
-type crowded struct{ Source }
+// unreachable is a Source that cannot be asked, and when it is worth to come back.
+type unreachable struct {
+	Source
+	again time.Duration
+}
 
-func (crowded) Resolve(context.Context, gitsync.Want) (string, error) {
-	return "", &gitsync.UnreachableError{Cause: errors.New("others wait"), Again: 20 * time.Second}
+func (u unreachable) Resolve(context.Context, gitsync.Want) (string, error) {
+	return "", &gitsync.UnreachableError{Cause: errors.New("others wait, or it is down"), Again: u.again}
 }
 
 func TestAnApplicationThatOnlyOthersHoldUpComesBackSoon(t *testing.T) {
+	if next := lookAt(t, unreachable{again: 20 * time.Second}, nil); next != 20*time.Second {
+		t.Errorf("the next look is in %s", next)
+	}
+}
+
+func TestARepositoryThatCannotBeAskedIsAskedAgainEvenIfNoneIsPolled(t *testing.T) {
+	if next := lookAt(t, unreachable{}, &gitsync.Interval{}); next != time.Minute {
+		t.Errorf("the next look is in %s", next)
+	}
+}
+
+// lookAt gives when an Application of a source is looked at again.
+func lookAt(t *testing.T, source Source, interval *gitsync.Interval) time.Duration {
+	t.Helper()
 	c := newController(t, interceptor.Funcs{})
 	if err := errors.Join(corev1.AddToScheme(c.Client.Scheme()), c.makeDefaultProject(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	server := &kubetest.Server{Now: time.Now}
-	c.Source = crowded{}
+	c.Source = source
+	c.Settings = func(context.Context) (gitsync.Settings, error) { return gitsync.Settings{Poll: interval}, nil }
 	c.Clusters = &cluster.Set{Local: server.Config(), Secrets: c.Client, Namespace: "argocd", Changed: func(string, string) {}, Context: t.Context(), Once: &cluster.Once{}}
-	if next := reconcileOnce(t, c); next.RequeueAfter != 20*time.Second {
-		t.Errorf("the next look is in %s; the status is %+v", next.RequeueAfter, c.app(t).Status)
-	}
+	next := reconcileOnce(t, c)
 	if s := c.app(t).Status; s.Sync.Status != gitopsv1.SyncUnknown {
 		t.Errorf("status %+v", s)
 	}
+	return next.RequeueAfter
 }

@@ -1,6 +1,7 @@
 package application
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,8 @@ type seen struct {
 	memory  *memory
 	// trouble is what kept the destination from being read; the pass says so and is tried again.
 	trouble error
-	// again is when it is worth to come back, because only others were in the way; zero if nobody was.
+	// again is when it is worth to come back, because only others were in the way, or because a repository that could not be asked is asked again however
+	// rarely the settings have it asked; zero if there is no need.
 	again time.Duration
 }
 
@@ -179,13 +181,13 @@ func (c *Controller) load(ctx context.Context, s *seen, sources []gitopsv1.Sourc
 	fail := func(err error) gitsync.Material {
 		var unreachable *gitsync.UnreachableError
 		m.Problem, m.Unreachable, m.Objects = err.Error(), errors.As(err, &unreachable), nil
-		if m.Unreachable && unreachable.Again > 0 {
-			s.again = unreachable.Again
+		if m.Unreachable {
+			s.again = cmp.Or(unreachable.Again, s.again, poll(c.Poll))
 		}
 		return m
 	}
 	for i, source := range sources {
-		want := gitsync.Want{Project: s.Project, Source: source, Fresh: how.fresh, Believed: c.interval(s.Settings).Every, Since: how.since}
+		want := gitsync.Want{Project: s.Project, Source: source, Fresh: how.fresh, Poll: s.Settings.Poll, Since: how.since}
 		if i < len(revisions) {
 			want.Revision = revisions[i]
 		}

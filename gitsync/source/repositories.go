@@ -50,7 +50,13 @@ type Repositories struct {
 
 // oldest is the moment from which on what a repository said is believed, if nothing fresh is asked for.
 func (r *Repositories) oldest(want gitsync.Want) time.Time {
-	return time.Now().Add(-cmp.Or(want.Believed, r.Poll))
+	switch {
+	case want.Poll == nil:
+		return time.Now().Add(-r.Poll)
+	case want.Poll.Every == 0:
+		return time.Unix(0, 0) // later than the moment of a question that was never asked
+	}
+	return time.Now().Add(-want.Poll.Every)
 }
 
 // Resolve gives the commit, the version of a chart, or the digest of an artifact that a source asks for.
@@ -59,9 +65,11 @@ func (r *Repositories) Resolve(ctx context.Context, want gitsync.Want) (string, 
 	if want.Revision != "" {
 		revision = want.Revision
 	}
-	r.mu.Lock()
-	r.longest = max(r.longest, want.Believed)
-	r.mu.Unlock()
+	if want.Poll != nil {
+		r.mu.Lock()
+		r.longest = max(r.longest, want.Poll.Every)
+		r.mu.Unlock()
+	}
 	switch kindOf(want.Source) {
 	case kindChart:
 		return r.resolveChart(ctx, want, revision)

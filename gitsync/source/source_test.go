@@ -115,11 +115,11 @@ func TestRevisionsResolveAndAreAskedForOnce(t *testing.T) {
 	}
 	third := r.commit(t, "three")
 	believed := want(r.url, "main")
-	believed.Believed = 2 * time.Hour
+	believed.Poll = &gitsync.Interval{Every: 2 * time.Hour}
 	if got, err := all.Resolve(t.Context(), believed); err != nil || got != second {
 		t.Errorf("what was said a moment ago is not believed: %s, %v", got, err)
 	}
-	believed.Believed = time.Nanosecond
+	believed.Poll = &gitsync.Interval{Every: time.Nanosecond}
 	if got, err := all.Resolve(t.Context(), believed); err != nil || got != third {
 		t.Errorf("who believes nothing is told %s, %v; want %s", got, err, third)
 	}

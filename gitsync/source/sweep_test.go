@@ -90,7 +90,7 @@ func TestWhatNobodyAskedForInAWhileGoesAndComesBackWhereItIsWanted(t *testing.T)
 func TestWhatIsAskedForRarelyStaysForThreeTimesAsLong(t *testing.T) {
 	r := serve(t)
 	w := want(r.url, r.commit(t, "one"))
-	w.Believed = 6 * time.Hour
+	w.Poll = &gitsync.Interval{Every: 6 * time.Hour}
 	all := repositories(t, r.url, canary)
 	pass := later(all)
 	if _, err := all.Resolve(t.Context(), w); err != nil {
