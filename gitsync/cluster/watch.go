@@ -24,7 +24,8 @@ const trackingField = "trackingName"
 // annotationSlim marks an object in the cache of which only the name is kept.
 const annotationSlim = "sluice-delivery.github.io/slim"
 
-// refusedWithin is how soon a server must refuse again what it has refused before it is believed.
+// refusedWithin is how soon a server must refuse again what it has refused before it is believed; and no sooner than firstRest, because one kind is
+// listed in several namespaces at once.
 const refusedWithin = time.Minute
 
 // watch is one watched kind and the Applications that name it. All but once is guarded by the cluster.
@@ -33,7 +34,7 @@ type watch struct {
 	users map[string]bool
 	// cancel ends the first list, with the reason.
 	cancel context.CancelCauseFunc
-	// refused is when the server last refused to list or watch, err why the kind is not watched, since tried.
+	// refused is when the server first refused to list or watch in the last minute, err why the kind is not watched, since tried.
 	refused, tried time.Time
 	err            error
 }
@@ -178,10 +179,12 @@ func (c *Cluster) lost(ctx context.Context, r *toolscache.Reflector, err error) 
 		if gvk.String() != r.TypeDescription() {
 			continue
 		}
-		again := time.Since(w.refused) < refusedWithin
-		w.refused = time.Now()
+		since := time.Since(w.refused)
+		if since >= refusedWithin {
+			w.refused = time.Now()
+		}
 		switch {
-		case !again || w.err != nil || w.cancel == nil: // nobody has begun to watch, if this is of an earlier watch
+		case since < firstRest || since >= refusedWithin || w.err != nil || w.cancel == nil: // nobody has begun to watch, if this is of an earlier watch
 		case w.tried.IsZero():
 			w.cancel(err)
 		default:

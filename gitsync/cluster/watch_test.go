@@ -6,8 +6,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -33,6 +35,32 @@ func TestAKindThatTheServerRefusesIsKnownSoonAndAloud(t *testing.T) {
 			t.Errorf("%s: %+v, %v", kind, got, err)
 		}
 	}
+}
+
+func TestWhatIsRefusedInSeveralNamespacesAtOnceIsRefusedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := racked()
+		c.Use(t.Context(), "shop", []schema.GroupVersionKind{configMap})
+		if err := c.watch(t.Context(), configMap); err != nil {
+			t.Fatal(err)
+		}
+		o := &unstructured.Unstructured{}
+		o.SetGroupVersionKind(configMap)
+		reflector := toolscache.NewReflectorWithOptions(nil, o, nil, toolscache.ReflectorOptions{})
+		for _, step := range []struct {
+			after    time.Duration
+			believed bool
+		}{{0, false}, {0, false}, {firstRest - 1, false}, {1, true}} {
+			time.Sleep(step.after)
+			c.lost(t.Context(), reflector, apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, "", nil))
+			c.mu.Lock()
+			err := c.watched[configMap].err
+			c.mu.Unlock()
+			if apierrors.IsForbidden(err) != step.believed {
+				t.Fatalf("refused again after %s it gives %v", step.after, err)
+			}
+		}
+	})
 }
 
 func TestWhatWasMadeAndDeletedAtOnceIsGone(t *testing.T) {
