@@ -84,4 +84,7 @@ func (s *shelf) sweep(revision string) {
 // index is the file in which Git notes what it wrote.
 func (e *export) index() string { return e.dir + ".index" }
 
-func (e *export) remove() error { return errors.Join(os.RemoveAll(e.dir), os.RemoveAll(e.index())) }
+// remove takes the lock of the index with it, which a git that was killed leaves behind.
+func (e *export) remove() error {
+	return errors.Join(os.RemoveAll(e.dir), os.RemoveAll(e.index()), os.RemoveAll(e.index()+".lock"))
+}

@@ -106,6 +106,17 @@ func TestWhatIsAskedForRarelyStaysForThreeTimesAsLong(t *testing.T) {
 	}
 }
 
+func TestWhatAGitThatWasKilledLeavesBesideFilesGoesWithThem(t *testing.T) {
+	below := t.TempDir()
+	e := &export{dir: filepath.Join(below, "files")}
+	if err := errors.Join(os.Mkdir(e.dir, 0o700), os.WriteFile(e.index(), nil, 0o600), os.WriteFile(e.index()+".lock", nil, 0o600), e.remove()); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(below); err != nil || len(left) != 0 {
+		t.Errorf("there are %v, %v", left, err)
+	}
+}
+
 func TestWhatIsInUseOrWaitedForStays(t *testing.T) {
 	for name, thing := range things() {
 		t.Run(name, func(t *testing.T) {
