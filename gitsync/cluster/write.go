@@ -57,7 +57,7 @@ func (w *Writer) DryRun(ctx context.Context, write gitsync.Write) (gitsync.Predi
 	manifest := write.Object
 	p := gitsync.Prediction{}
 	o, err := w.tryOut(ctx, write)
-	err = unlessGone(write, err)
+	err = w.unlessGone(write, err)
 	switch {
 	case err == nil:
 		p.Object = o
@@ -142,7 +142,7 @@ func (w *Writer) patch(ctx context.Context, o *unstructured.Unstructured, valida
 // reached; in both cases another look is due. What the server thinks of the object is the outcome.
 func (w *Writer) Apply(ctx context.Context, write gitsync.Write) (gitsync.Outcome, error) {
 	o, err := w.apply(ctx, write)
-	err = unlessGone(write, err)
+	err = w.unlessGone(write, err)
 	if write.Force && write.Live != nil && (apierrors.IsInvalid(err) || apierrors.IsForbidden(err) && strings.Contains(err.Error(), "immutable")) {
 		err = w.makeAnew(ctx, write, err)
 	}
@@ -264,11 +264,22 @@ func (w *Writer) tryAnew(ctx context.Context, write gitsync.Write) (*unstructure
 }
 
 // unlessGone is the error of a write, which about an object that has gone since it was observed says no more than that another look is due.
-func unlessGone(write gitsync.Write, err error) error {
-	if write.Live != nil && apierrors.IsNotFound(err) {
+func (w *Writer) unlessGone(write gitsync.Write, err error) error {
+	if write.Live != nil && (w.isMissing(err, write.Live) || isMissingNamespace(err, write.Live)) {
 		return lookAgain(write.Live, err)
 	}
 	return err
+}
+
+// isMissing reports whether an error says of this very object that it is not there. Admission may miss something else.
+func (w *Writer) isMissing(err error, o *unstructured.Unstructured) bool {
+	var status apierrors.APIStatus
+	if !apierrors.IsNotFound(err) || !errors.As(err, &status) || status.Status().Details == nil {
+		return false
+	}
+	gvk, said := o.GroupVersionKind(), status.Status().Details
+	mapping, err := w.cluster.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	return err == nil && said.Name == o.GetName() && said.Group == gvk.Group && said.Kind == mapping.Resource.Resource
 }
 
 // lookAgain is an error that says that an object is not as it was observed.

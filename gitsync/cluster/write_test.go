@@ -2,11 +2,13 @@ package cluster
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"testing"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -96,6 +98,40 @@ func TestADryRunOfWhatIsMadeAnewIsNotInTheWayOfWhatLives(t *testing.T) {
 			}
 			if born := server.Born(); !slices.Equal(born, []string{"ConfigMap settings"}) {
 				t.Errorf("made were %v", born)
+			}
+		})
+	}
+}
+
+func TestOnlyAnObjectThatHasGoneItselfIsLookedForAgain(t *testing.T) {
+	missing := func(group, resource, name string) error {
+		return apierrors.NewNotFound(schema.GroupResource{Group: group, Resource: resource}, name)
+	}
+	for name, c := range map[string]struct {
+		refusal error
+		again   bool
+	}{
+		"the object":                   {missing("", "configmaps", "settings"), true},
+		"its namespace":                {missing("", "namespaces", "shop"), true},
+		"one of another name":          {missing("", "configmaps", "defaults"), false},
+		"one of another kind":          {missing("", "secrets", "settings"), false},
+		"one of another group":         {missing("example.com", "configmaps", "settings"), false},
+		"what admission does not name": {&apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: 404, Reason: metav1.StatusReasonNotFound, Message: "no team"}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, w := writerTo(t, configMap)
+			if _, err := w.Apply(t.Context(), gitsync.Write{Object: settingsOf("us")}); err != nil {
+				t.Fatal(err)
+			}
+			write := gitsync.Write{Object: settingsOf("them"), Live: slices.Collect(maps.Values(server.Objects()))[0]}
+			server.Refuse = func(*unstructured.Unstructured) error { return c.refusal }
+			p, err := w.DryRun(t.Context(), write)
+			if apierrors.IsConflict(err) != c.again || (p.Problem == "") != c.again {
+				t.Errorf("trying it out gives %q, %v", p.Problem, err)
+			}
+			outcome, err := w.Apply(t.Context(), write)
+			if apierrors.IsConflict(err) != c.again || (outcome.Problem == "") != c.again {
+				t.Errorf("applying it gives %q, %v", outcome.Problem, err)
 			}
 		})
 	}
