@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -27,6 +28,9 @@ type crowd struct {
 	// change makes number i differ from the others.
 	change func(i int, app *gitopsv1.Application)
 
+	// expired is what the server answers once, instead of the second page.
+	expired error
+
 	patched, inFlight, most atomic.Int64
 	// held is how many bytes were live in the middle of the writes.
 	held atomic.Uint64
@@ -40,6 +44,10 @@ func (c *crowd) List(_ context.Context, list client.ObjectList, opts ...client.L
 	var o client.ListOptions
 	o.ApplyOptions(opts)
 	from, _ := strconv.Atoi(o.Continue)
+	if err := c.expired; err != nil && from > 0 {
+		c.expired = nil
+		return err
+	}
 	until := min(from+int(o.Limit), c.count)
 	if until < c.count {
 		apps.Continue = strconv.Itoa(until)
@@ -220,6 +228,30 @@ func TestAPushToALargeRepositoryAsksOnlyThoseWhosePathsChanged(t *testing.T) {
 			crowd.spread(t, c.body)
 			if n := crowd.patched.Load(); n != c.want {
 				t.Errorf("%d Applications were asked, want %d", n, c.want)
+			}
+		})
+	}
+}
+
+func TestAListThatTheServerForgotLosesNoPush(t *testing.T) {
+	goesOn := apierrors.NewResourceExpired("the continue token is too old")
+	goesOn.ErrStatus.Continue = strconv.Itoa(page)
+	events := []webhook.Event{{Pushes: []webhook.Push{{RepoURLs: []string{"https://git.example.com/org/repo"}, Ref: "refs/heads/main"}}}}
+	for _, c := range []struct {
+		name   string
+		answer error
+		asked  int64
+		fails  bool
+	}{
+		{"and goes on with the state of now", goesOn, 3 * page, false},
+		{"and does not go on", apierrors.NewResourceExpired("too old"), page, true},
+		{"because it fails", errors.New("no"), page, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			crowd := &crowd{count: 3 * page, expired: c.answer}
+			err := (&Server{Reader: crowd, Writer: crowd}).spread(t.Context(), events)
+			if n := crowd.patched.Load(); n != c.asked || (err != nil) != c.fails {
+				t.Errorf("%d Applications were asked, want %d; error %v", n, c.asked, err)
 			}
 		})
 	}

@@ -47,8 +47,9 @@ func (s *Server) spread(ctx context.Context, events []webhook.Event) error {
 			}
 		}
 	})
+	var unlisted []error
 	if err != nil {
-		return fmt.Errorf("listing Applications: %w", err)
+		unlisted = append(unlisted, fmt.Errorf("listing Applications: %w", err))
 	}
 	concerned := len(asks)
 	err = s.each(ctx, &gitopsv1.ApplicationSetList{}, func(list client.ObjectList) {
@@ -61,26 +62,41 @@ func (s *Server) spread(ctx context.Context, events []webhook.Event) error {
 		}
 	})
 	if err != nil && !meta.IsNoMatchError(err) {
-		return fmt.Errorf("listing ApplicationSets: %w", err)
+		unlisted = append(unlisted, fmt.Errorf("listing ApplicationSets: %w", err))
 	}
 	err = s.write(ctx, asks)
 	logf.FromContext(ctx).Info("pushed: "+strings.Join(subjects(events), ", "), "applications", concerned, "applicationSets", len(asks)-concerned)
-	return err
+	return errors.Join(append(unlisted, err)...)
 }
 
-// each shows all objects of a kind, a page at a time.
+// each shows all objects of a kind, a page at a time. A list that takes so long that the server forgets its state goes on with the state of now.
 func (s *Server) each(ctx context.Context, list client.ObjectList, show func(client.ObjectList)) error {
 	empty := list
+	forgotten := false
 	for next := ""; ; {
 		list, _ = empty.DeepCopyObject().(client.ObjectList) // what one page leaves out must not be left over from the one before
 		if err := s.Reader.List(ctx, list, client.Limit(page), client.Continue(next)); err != nil {
-			return err
+			if next = goesOn(err); next == "" || forgotten {
+				return err
+			}
+			forgotten = true
+			continue
 		}
+		forgotten = false
 		show(list)
 		if next = list.GetContinue(); next == "" {
 			return nil
 		}
 	}
+}
+
+// goesOn is where a list goes on whose state the server has forgotten; empty if it does not.
+func goesOn(err error) string {
+	var status apierrors.APIStatus
+	if !apierrors.IsResourceExpired(err) || !errors.As(err, &status) {
+		return ""
+	}
+	return status.Status().Continue
 }
 
 // ask is one annotation to be set on one object. It holds no more than that, because there may be a hundred thousand.
