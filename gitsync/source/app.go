@@ -44,7 +44,7 @@ func (r *Repositories) installation(c credentials) *installation {
 	if c.data[githubapp.KeyPrivate] == "" {
 		return nil
 	}
-	return one(r, &r.installations, c.fingerprint(), func() *installation {
+	return one(r, &r.installations, c.fingerprint(), nil, func() *installation {
 		return &installation{turn: newQueue(1, r.waits()), schemes: append([]string{"https"}, r.Schemes...)}
 	})
 }

@@ -115,7 +115,7 @@ func (r *Repositories) openCharts(ctx context.Context, want gitsync.Want) (*char
 	host := r.host(at.Hostname())
 	shown := *at
 	shown.User = nil
-	repo := one(r, &r.charts, id, func() *chartRepository {
+	repo := one(r, &r.charts, id, want.Poll, func() *chartRepository {
 		return &chartRepository{dir: dir, shown: shown.String(), credentials: c, turn: newQueue(1, r.waits()), host: host}
 	})
 	if err := repo.turn.enter(ctx); err != nil {

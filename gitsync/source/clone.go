@@ -204,7 +204,7 @@ func (r *Repositories) find(ctx context.Context, want gitsync.Want) (*clone, *ru
 	}
 	git := r.runner(a, credentials, keys)
 	id, dir := r.place(a.remote, credentials)
-	return one(r, &r.clones, id, func() *clone { return &clone{dir: dir, turn: newQueue(1, r.waits())} }), git, nil
+	return one(r, &r.clones, id, want.Poll, func() *clone { return &clone{dir: dir, turn: newQueue(1, r.waits())} }), git, nil
 }
 
 // enter waits for the turn of the caller. leave and close must be called unless there is an error.

@@ -128,7 +128,7 @@ func (r *Repositories) openRegistry(ctx context.Context, want gitsync.Want) (*re
 	repo.MaxMetadataBytes = maxManifest
 	id, dir := r.place(ociScheme+name, c)
 	host := r.host(home.Hostname())
-	return one(r, &r.registries, id, func() *registry {
+	return one(r, &r.registries, id, want.Poll, func() *registry {
 		return &registry{dir: dir, credentials: c, known: map[string]resolved{}, turn: newQueue(1, r.waits()), host: host}
 	}), repo, nil
 }

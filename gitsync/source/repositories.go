@@ -35,9 +35,7 @@ type Repositories struct {
 	lookup   dial.Lookup
 	clock    func() time.Time
 
-	mu sync.Mutex
-	// longest is how long anybody believed what a repository said.
-	longest    time.Duration
+	mu         sync.Mutex
 	hosts      kept[queue]
 	clones     kept[clone]
 	charts     kept[chartRepository]
@@ -64,11 +62,6 @@ func (r *Repositories) Resolve(ctx context.Context, want gitsync.Want) (string, 
 	revision := want.Source.TargetRevision
 	if want.Revision != "" {
 		revision = want.Revision
-	}
-	if want.Poll != nil {
-		r.mu.Lock()
-		r.longest = max(r.longest, want.Poll.Every)
-		r.mu.Unlock()
 	}
 	switch kindOf(want.Source) {
 	case kindChart:
@@ -115,7 +108,7 @@ func (r *Repositories) place(remote string, c credentials) (id, dir string) {
 
 // host lets in who asks a server.
 func (r *Repositories) host(name string) *queue {
-	return one(r, &r.hosts, strings.ToLower(name), func() *queue { return newQueue(perHost, r.waits()) })
+	return one(r, &r.hosts, strings.ToLower(name), nil, func() *queue { return newQueue(perHost, r.waits()) })
 }
 
 func (r *Repositories) waits() time.Duration { return cmp.Or(r.patience, patience) }

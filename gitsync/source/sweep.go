@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sluice-delivery/sluice/gitsync"
 )
 
 // unasked is how long nobody may have asked for a thing before it goes; where repositories are asked more rarely, three polls.
@@ -18,14 +20,18 @@ const unasked = time.Hour
 // kept are things of one kind by their identities.
 type kept[T any] map[string]*asked[T]
 
-// asked is a thing, and when somebody asked for it last.
+// asked is a thing, and until when it stays if nobody asks for it any more.
 type asked[T any] struct {
-	what *T
-	at   time.Time
+	what  *T
+	until time.Time
 }
 
-// one gives the one thing of an identity.
-func one[T any](r *Repositories, all *kept[T], id string, create func() *T) *T {
+// one gives the one thing of an identity to somebody who asks for it so often; nil is as often as anybody.
+func one[T any](r *Repositories, all *kept[T], id string, poll *gitsync.Interval, create func() *T) *T {
+	every := r.Poll
+	if poll != nil {
+		every = poll.Every
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if *all == nil {
@@ -34,7 +40,7 @@ func one[T any](r *Repositories, all *kept[T], id string, create func() *T) *T {
 	if (*all)[id] == nil {
 		(*all)[id] = &asked[T]{what: create()}
 	}
-	(*all)[id].at = r.now()
+	(*all)[id].until = r.now().Add(max(unasked, 3*every))
 	return (*all)[id].what
 }
 
@@ -73,24 +79,38 @@ func (r *Repositories) setAside() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
-	before := now.Add(-max(unasked, 3*r.Poll, 3*r.longest))
-	forget(r.hosts, before, (*queue).idle)
-	forget(r.installations, before, func(i *installation) bool { return i.turn.retire(func() bool { return true }) })
+	forget(r.installations, now, func(i *installation) bool { return i.turn.retire(func() bool { return true }) })
 	ids := slices.Concat(
-		forget(r.clones, before, func(c *clone) bool { return c.turn.retire(c.shelf.unused) }),
-		forget(r.charts, before, func(c *chartRepository) bool { return c.turn.retire(c.shelf.unused) }),
-		forget(r.registries, before, func(r *registry) bool { return r.turn.retire(r.shelf.unused) }),
+		forget(r.clones, now, func(c *clone) bool { return c.turn.retire(c.shelf.unused) }),
+		forget(r.charts, now, func(c *chartRepository) bool { return c.turn.retire(c.shelf.unused) }),
+		forget(r.registries, now, func(r *registry) bool { return r.turn.retire(r.shelf.unused) }),
 	)
+	forget(r.hosts, now, func(q *queue) bool { return q.idle() && !r.uses(q) })
 	for _, id := range ids {
 		// What was never begun has no folder.
 		_ = os.Rename(filepath.Join(r.Dir, id), filepath.Join(r.Dir, fmt.Sprintf("gone-%s-%d", id, now.UnixNano())))
 	}
 }
 
-// forget takes away what was not asked for since a moment, if it may go, and gives the identities of that.
-func forget[T any](all kept[T], since time.Time, may func(*T) bool) (gone []string) {
+// uses reports whether a repository goes on to ask its server in this line, which would not bound those in another.
+func (r *Repositories) uses(host *queue) bool {
+	for _, c := range r.charts {
+		if c.what.host == host {
+			return true
+		}
+	}
+	for _, c := range r.registries {
+		if c.what.host == host {
+			return true
+		}
+	}
+	return false
+}
+
+// forget takes away what stays no longer, if it may go, and gives the identities of that.
+func forget[T any](all kept[T], now time.Time, may func(*T) bool) (gone []string) {
 	for id, a := range all {
-		if a.at.Before(since) && may(a.what) {
+		if a.until.Before(now) && may(a.what) {
 			delete(all, id)
 			gone = append(gone, id)
 		}

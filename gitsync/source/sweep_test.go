@@ -104,6 +104,32 @@ func TestWhatIsAskedForRarelyStaysForThreeTimesAsLong(t *testing.T) {
 	if all.sweep(); len(all.clones) != 0 {
 		t.Error("it stays")
 	}
+	w.Fresh = true
+	for _, every := range []time.Duration{24 * time.Hour, 10 * time.Minute} {
+		w.Poll = &gitsync.Interval{Every: every}
+		if _, err := all.Resolve(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pass(2 * time.Hour)
+	if all.sweep(); len(all.clones) != 0 {
+		t.Error("it stays as for those who asked once a day, whom nobody follows any more")
+	}
+}
+
+func TestTheLineOfAServerStaysWithTheRepositoriesThatAskIt(t *testing.T) {
+	s := serveCharts(t)
+	all := charts(t, s, canary)
+	pass := later(all)
+	w := wantChart(s, "web", "1.3.0")
+	w.Poll = &gitsync.Interval{Every: 6 * time.Hour}
+	if _, err := all.Resolve(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+	pass(17 * time.Hour)
+	if all.sweep(); len(all.charts) != 1 || len(all.hosts) != 1 {
+		t.Errorf("there are charts %v and hosts %v", all.charts, all.hosts)
+	}
 }
 
 func TestWhatAGitThatWasKilledLeavesBesideFilesGoesWithThem(t *testing.T) {
