@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"regexp"
 	"slices"
@@ -262,8 +263,12 @@ func (r *registry) pull(ctx context.Context, from *oras.Repository, revision str
 	return unpacked(archive, r.dir, layer.Digest.String(), layer.MediaType == chartLayer)
 }
 
-// brokenOff tells a server that gave something else from one that hung up.
+// brokenOff tells a server that gave something else, and a disk that takes no more, from a server that hung up.
 func brokenOff(err error) error {
+	var file *fs.PathError
+	if errors.As(err, &file) {
+		return err
+	}
 	for _, wrong := range []error{content.ErrInvalidDescriptorSize, content.ErrMismatchedDigest, content.ErrTrailingData} {
 		if errors.Is(err, wrong) {
 			return err

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -274,6 +275,31 @@ func TestARegistryThatHangsUpIsUnreachableAndOneThatLiesIsNot(t *testing.T) {
 				t.Errorf("error %v, unreachable should be %t", err, c.unreachable)
 			}
 		})
+	}
+}
+
+// TestADiskThatTakesNoMoreIsNotBlamedOnTheServer writes to a file that takes nothing.
+func TestADiskThatTakesNoMoreIsNotBlamedOnTheServer(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "archive")
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	full, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	_, copied := io.Copy(full, strings.NewReader("a layer"))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "a chart") }))
+	defer server.Close()
+	for name, err := range map[string]error{
+		"a layer of a registry": brokenOff(copied),
+		"a download":            bounds{time.Minute, 1 << 10}.get(t.Context(), server.Client(), server.URL, full),
+	} {
+		var gone *gitsync.UnreachableError
+		if err == nil || errors.As(err, &gone) {
+			t.Errorf("%s: error %v", name, err)
+		}
 	}
 }
 

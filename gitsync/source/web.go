@@ -113,7 +113,7 @@ func (b bounds) ask(client *http.Client, request *http.Request, to io.Writer) er
 		return fmt.Errorf("it is larger than %d bytes", b.size)
 	}
 	if err != nil {
-		return &gitsync.UnreachableError{Cause: fmt.Errorf("reading the answer: %w", withoutURL(err))}
+		return fmt.Errorf("reading the answer: %w", brokenOff(err))
 	}
 	return nil
 }
