@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -65,7 +66,7 @@ func (w *Writer) DryRun(ctx context.Context, write gitsync.Write) (gitsync.Predi
 	case apierrors.IsConflict(err) || !isVerdict(err):
 		return p, fmt.Errorf("asking for a dry run of %s %s: %w", manifest.GetKind(), manifest.GetName(), err)
 	default:
-		p.Problem = err.Error()
+		p.Problem = words(err)
 	}
 	return p, nil
 }
@@ -123,6 +124,11 @@ func isVerdict(err error) bool {
 		!apierrors.IsServiceUnavailable(err)
 }
 
+// words are what a server says; a refusal without any is one nevertheless.
+func words(err error) string {
+	return cmp.Or(err.Error(), "the server refuses it and does not say why")
+}
+
 func isMissingNamespace(err error, o *unstructured.Unstructured) bool {
 	return apierrors.IsNotFound(err) && o.GetNamespace() != "" && strings.Contains(err.Error(), `namespaces "`+o.GetNamespace()+`" not found`)
 }
@@ -151,8 +157,8 @@ func (w *Writer) Apply(ctx context.Context, write gitsync.Write) (gitsync.Outcom
 	case err != nil && (apierrors.IsConflict(err) || !isVerdict(err)):
 		return outcome, err
 	case err != nil:
-		outcome.Problem = err.Error()
-		return outcome, nil //nolint:nilerr // a refused write is the outcome
+		outcome.Problem = words(err)
+		return outcome, nil
 	}
 	w.cluster.recent.remember(o, time.Now())
 	if o.GetKind() == "CustomResourceDefinition" {
@@ -300,7 +306,7 @@ func (w *Writer) Delete(ctx context.Context, d gitsync.Deletion) (gitsync.Outcom
 	case err != nil && (apierrors.IsConflict(err) || !isVerdict(err)):
 		return outcome, err
 	case err != nil && !apierrors.IsNotFound(err):
-		outcome.Problem = err.Error()
+		outcome.Problem = words(err)
 	}
 	return outcome, nil
 }

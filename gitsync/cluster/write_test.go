@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"maps"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -134,5 +135,19 @@ func TestOnlyAnObjectThatHasGoneItselfIsLookedForAgain(t *testing.T) {
 				t.Errorf("applying it gives %q, %v", outcome.Problem, err)
 			}
 		})
+	}
+}
+
+func TestARefusalWithoutAWordIsNoSuccess(t *testing.T) {
+	server, w := writerTo(t, configMap)
+	server.Refuse = func(*unstructured.Unstructured) error {
+		return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden}}
+	}
+	write := gitsync.Write{Object: settingsOf("us")}
+	if p, err := w.DryRun(t.Context(), write); err != nil || p.Problem == "" {
+		t.Errorf("a dry run gives %+v, %v", p, err)
+	}
+	if o, err := w.Apply(t.Context(), write); err != nil || o.Problem == "" {
+		t.Errorf("an apply gives %+v, %v", o, err)
 	}
 }
