@@ -148,7 +148,9 @@ func TestAFieldOfAnotherManagerIsTakenOver(t *testing.T) {
 func TestPruneLastWaitsForAllElse(t *testing.T) {
 	const old = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: old}"
 	shared.repo.pushTo("last", "last-1", old)
-	a := automatic(t, "last", ", PruneLast=true")
+	// Without self-heal, because health is played by an annotation that Git says something else of.
+	a := app(t, "last", "syncPolicy: {automated: {prune: true}, syncOptions: [CreateNamespace=true, PruneLast=true]}\n")
+	tellOnFailure(t, a)
 	ended(t, a, "last-1", gitopsv1.OperationSucceeded)
 	shared.repo.pushTo("last", "last-2", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: new, annotations: {state: Progressing}}")
 	suite.Eventually(t, "the new one is waited for", func() bool {

@@ -70,7 +70,7 @@ func TestWatchesThatTheServerEndsAreMadeUpFor(t *testing.T) {
 		code int
 		text string
 	}{
-		"gone":      {http.StatusGone, expired},
+		"expired":   {http.StatusGone, expired},
 		"compacted": {http.StatusOK, compaction},
 	} {
 		t.Run(name, func(t *testing.T) {

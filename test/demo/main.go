@@ -26,7 +26,7 @@ func main() {
 	unattended := flags.Bool("unattended", false, "check the three releases, print a summary and end")
 	_ = flags.Parse(os.Args[1:]) // it exits where there is something wrong
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once, and the kernel ends its children
+	context.AfterFunc(ctx, stop)                               // a second Ctrl-C ends the program at once, and the kernel ends its children
 	ctx, restore := signal.NotifyContext(ctx, syscall.SIGPIPE) // what is printed goes nowhere any more, and clearing up must not die of that
 	defer restore()
 	err := run(ctx, *unattended, os.Stdout)
