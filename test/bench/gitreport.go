@@ -31,13 +31,15 @@ which each repository was asked at least once, besides lease and watches: %[7]s.
 
 ## From a push to the cluster
 
-From the end of a push that changes one manifest, of which the Git server tells the webhook, until a watch shows the change; %[8]d times each, a second apart or more.
+From the end of a push that changes one manifest until a watch shows the change, a second apart or more: %[8]d times each where the Git server tells the
+webhook, and %[9]d times where it tells nobody and the next poll finds the push, which comes %[4]s s to %[10]s s after the one before.
 
-| Manifests | Median | Best | Worst | Target |
-|---:|---:|---:|---:|---:|
-`, "`", time.Now().UTC().Format(time.DateOnly), r.machine, fmt.Sprint(poll.Seconds()), r.resident, restFor.Seconds(), listing(r.together), pushes)
+| Manifests | Found by | Median | Best | Worst | Target |
+|---:|---|---:|---:|---:|---:|
+`, "`", time.Now().UTC().Format(time.DateOnly), r.machine, fmt.Sprint(poll.Seconds()), r.resident, restFor.Seconds(), listing(r.together), pushes, polled, fmt.Sprint((poll + poll/2).Seconds()))
 	for _, p := range r.pushes {
-		fmt.Fprintf(&b, "| %d | %s | 1 s |\n", p.manifests, spread(p.took))
+		fmt.Fprintf(&b, "| %d | webhook | %s | 1 s |\n", p.manifests, spread(p.told))
+		fmt.Fprintf(&b, "| %d | poll | %s | the poll |\n", p.manifests, spread(p.found))
 	}
 	h := r.herd
 	fmt.Fprintf(&b, `

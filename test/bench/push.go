@@ -14,13 +14,17 @@ import (
 	"github.com/sluice-delivery/sluice/test/forge"
 )
 
-// pushes is how often a push is timed.
-const pushes = 15
+// pushes is how often a push is timed of which a webhook tells, and polled how often one that a poll finds.
+const (
+	pushes = 15
+	polled = 5
+)
 
 // pushed is how long a push took to reach the cluster.
 type pushed struct {
 	manifests int
-	took      []time.Duration // sorted
+	// told are by a webhook, found by a poll; both are sorted.
+	told, found []time.Duration
 }
 
 const configMap = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NAME}\ndata: {a: \"VALUE\"}\n"
@@ -28,7 +32,7 @@ const configMap = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NAME}\ndata
 // between is the time from one push to the next: webhooks are acted on twice a second, and what is timed is not how long they wait for each other.
 const between = time.Second
 
-// timePushes times from the end of a push, of which the Git server tells the webhook, until a watch shows the change of the one manifest that it
+// timePushes times from the end of a push, of which the Git server tells the webhook or nobody, until a watch shows the change of the one manifest that it
 // changed.
 func (g *gitsync) timePushes(ctx context.Context, r *gitReport) error {
 	for _, manifests := range []int{10, 1000} {
@@ -43,7 +47,7 @@ func (g *gitsync) timePushes(ctx context.Context, r *gitReport) error {
 
 func (g *gitsync) timePushesOf(ctx context.Context, manifests int) (pushed, error) {
 	name := fmt.Sprintf("push-%d", manifests)
-	work, err := g.site(ctx, name, manifests)
+	work, err := g.build(ctx, name, manifests)
 	if err != nil {
 		return pushed{}, err
 	}
@@ -52,35 +56,57 @@ func (g *gitsync) timePushesOf(ctx context.Context, manifests int) (pushed, erro
 		return pushed{}, err
 	}
 	defer changes.Stop()
+	one := site{gitsync: g, name: name, work: work, changes: changes}
 	result := pushed{manifests: manifests}
+	if result.told, err = one.pushAll(ctx, pushes); err != nil {
+		return pushed{}, err
+	}
+	g.Forge.Hush(true)
+	defer g.Forge.Hush(false)
+	result.found, err = one.pushAll(ctx, polled)
+	return result, err
+}
+
+// site is a repository, the Application that brings it, and a watch of what that makes.
+type site struct {
+	*gitsync
+	name    string
+	work    *forge.Copy
+	changes apiwatch.Interface
+	value   int
+}
+
+// pushAll times some pushes.
+func (s *site) pushAll(ctx context.Context, n int) (took []time.Duration, err error) {
 	pace := time.NewTicker(between)
 	defer pace.Stop()
-	for i := range pushes {
+	for range n {
 		select {
 		case <-pace.C:
 		case <-ctx.Done():
-			return pushed{}, ctx.Err()
+			return nil, ctx.Err()
 		}
-		value := strconv.Itoa(i + 1)
-		sha, err := commit(ctx, work, value, map[string][]byte{"all/7.yaml": fill(configMap, "one-7", value)})
+		s.value++
+		value := strconv.Itoa(s.value)
+		sha, err := commit(ctx, s.work, value, map[string][]byte{"all/7.yaml": fill(configMap, "one-7", value)})
 		if err != nil {
-			return pushed{}, err
+			return nil, err
 		}
 		start := time.Now()
-		if err := arrival(ctx, changes, value); err != nil {
-			return pushed{}, err
+		if err := arrival(ctx, s.changes, value); err != nil {
+			return nil, err
 		}
-		result.took = append(result.took, time.Since(start))
-		if err := g.allSettled(ctx, name, 1, sha); err != nil {
-			return pushed{}, err
+		took = append(took, time.Since(start))
+		if err := s.allSettled(ctx, s.name, 1, sha); err != nil {
+			return nil, err
 		}
 	}
-	slices.Sort(result.took)
-	return result, nil
+	slices.Sort(took)
+	return took, nil
 }
 
-// site makes a namespace, a repository with so many manifests, and an Application that has brought them.
-func (g *gitsync) site(ctx context.Context, name string, manifests int) (*forge.Copy, error) {
+// build makes a namespace, a repository with so many manifests, and an Application that has brought them.
+func (g *gitsync) build(ctx context.Context, name string, manifests int) (*forge.Copy, error) {
 	if err := g.makeNamespace(ctx, name); err != nil {
 		return nil, err
 	}

@@ -25,6 +25,7 @@ type Forge struct {
 
 	mu          sync.Mutex
 	hooks       []hook
+	hushed      bool
 	undelivered []error
 }
 

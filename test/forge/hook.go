@@ -23,6 +23,13 @@ func (f *Forge) Tell(url, secret string) {
 	f.hooks = append(f.hooks, hook{url, secret})
 }
 
+// Hush has nobody told of anything, or everybody again.
+func (f *Forge) Hush(hushed bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.hushed = hushed
+}
+
 // tell delivers what was pushed to the branch main of a repository, beside the answer to the push.
 func (f *Forge) tell(repository string) {
 	f.deliver("push", f.URL+"/"+strings.TrimSuffix(repository, ".git"))
@@ -34,6 +41,9 @@ func (f *Forge) TellRequest(page string) { f.deliver("pull_request", page) }
 func (f *Forge) deliver(event, page string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.hushed {
+		return
+	}
 	for _, h := range f.hooks {
 		f.deliveries.Go(func() {
 			if err := h.deliver(event, page); err != nil {
