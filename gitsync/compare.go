@@ -15,38 +15,29 @@ import (
 // is in live, and nothing that was applied before has left desired. It says yes when in doubt, because then a dry run tells for certain.
 // Fields that others added to live are no difference, as in a server-side apply.
 func Differs(desired, live *unstructured.Unstructured, ignored Ignored) (bool, error) {
+	differ, _, err := difference(desired, live, ignored)
+	return differ, err
+}
+
+// difference reports as Differs does, and whether something that a client-side apply brought lives and is wanted no more. Of that no dry run can tell,
+// because the first write makes the fields of such applies ours.
+func difference(desired, live *unstructured.Unstructured, ignored Ignored) (differ, drops bool, err error) {
 	if id := annotation(live, gitopsv1.AnnotationTrackingID); id == "" && live.GetLabels()[gitopsv1.LabelInstance] != "" {
 		desired = untracked(desired)
 	}
 	want, have, err := ignored.strip(normal(desired), normal(live), live)
 	if err != nil {
-		return false, err
-	}
-	if emptied(desired.Object, have) {
-		return true, nil
+		return false, false, err
 	}
 	c := comparison{builtIn: isBuiltIn(desired)}
-	if !c.holds(want, have, "") {
-		return true, nil
-	}
-	if last := lastOfOthers(live); last != nil {
-		return c.drops(last, live, want, have, ignored)
-	}
-	return leftBehind(live, want, have), nil
-}
-
-// dropsApplied reports whether something that a client-side apply brought lives and is wanted no more. No dry run can tell, because the first write makes
-// the fields of such applies ours.
-func dropsApplied(desired, live *unstructured.Unstructured, ignored Ignored) (bool, error) {
 	last := lastOfOthers(live)
-	if last == nil {
-		return false, nil
+	if last != nil {
+		if drops, err = c.drops(last, live, want, have, ignored); err != nil {
+			return false, false, err
+		}
 	}
-	want, have, err := ignored.strip(normal(desired), normal(live), live)
-	if err != nil {
-		return false, err
-	}
-	return comparison{builtIn: isBuiltIn(desired)}.drops(last, live, want, have, ignored)
+	differ = drops || emptied(desired.Object, have) || !c.holds(want, have, "") || last == nil && leftBehind(live, want, have)
+	return differ, drops, nil
 }
 
 // lastOfOthers is what the last client-side apply asked for; nil if there was none, or if we have applied the object since.

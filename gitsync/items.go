@@ -100,9 +100,7 @@ func lookAt(o Observation, name string, desired *unstructured.Unstructured, live
 		it.desired = respect(it.desired, live.Object, ignored)
 	}
 	var err error
-	if it.differs, err = Differs(it.desired, live.Object, ignored); it.differs && err == nil {
-		it.drops, err = dropsApplied(it.desired, live.Object, ignored)
-	}
+	it.differs, it.drops, err = difference(it.desired, live.Object, ignored)
 	it.problem = o.problemOf(it.key, err)
 	return it
 }
