@@ -278,15 +278,21 @@ func (s *seen) readable(ctx context.Context, kinds []schema.GroupVersionKind) (r
 			return nil, err
 		}
 		s.Kinds[kind] = known
-		wanted := s.App.DeletionTimestamp == nil && slices.ContainsFunc(s.Target.Objects, func(o *unstructured.Unstructured) bool { return groupKind(o.GroupVersionKind()) == kind })
 		switch {
-		case known.Unread != "" && !wanted:
+		case known.Unread != "" && !s.wants(kind):
 			return nil, errors.New(known.Unread)
 		case known.Unread == "" && known.Known:
 			readable = append(readable, gvk)
 		}
 	}
 	return readable, nil
+}
+
+// wants reports whether Git holds objects of a kind.
+func (s *seen) wants(kind gitsync.GroupKind) bool {
+	return s.App.DeletionTimestamp == nil && slices.ContainsFunc(s.Target.Objects, func(o *unstructured.Unstructured) bool {
+		return groupKind(o.GroupVersionKind()) == kind
+	})
 }
 
 // readLiving reads objects by name, and all that the Application holds of some kinds.
