@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/sluice-delivery/sluice/analysis"
@@ -37,7 +38,7 @@ func headerOf(w *v1alpha1.WebMetric) map[string]string {
 		header["Content-Type"] = "application/json"
 	}
 	for _, h := range w.Headers {
-		header[h.Key] = h.Value
+		header[http.CanonicalHeaderKey(h.Key)] = h.Value // one name counts once however it is spelt: the last of it
 	}
 	return header
 }
