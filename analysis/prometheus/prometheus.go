@@ -72,7 +72,7 @@ func (p *Provider) Measure(ctx context.Context, _ *v1alpha1.AnalysisRun, m v1alp
 func (p *Provider) connect(ctx context.Context, address string, q *v1alpha1.PrometheusMetric) (*witness, []string, error) {
 	headers := map[string]string{}
 	for _, h := range q.Headers {
-		headers[h.Key] = h.Value
+		headers[http.CanonicalHeaderKey(h.Key)] = h.Value
 	}
 	options := outbound.Options{Insecure: q.Insecure, Header: headers, Authentication: q.Authentication}
 	var secrets []string

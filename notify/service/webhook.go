@@ -42,7 +42,7 @@ func (w *webhook) Send(ctx context.Context, m notify.Message) error {
 		Body: []byte(cmp.Or(request.Body, m.Message)), Header: map[string]string{headerID: m.ID}, Insecure: w.InsecureSkipVerify,
 	}
 	for _, h := range w.Headers {
-		q.Header[h.Name] = h.Value
+		q.Header[http.CanonicalHeaderKey(h.Name)] = h.Value
 		if len(h.Value) >= shortestSecret {
 			q.Secrets = append(q.Secrets, h.Value)
 		}
